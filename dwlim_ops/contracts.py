@@ -1,0 +1,187 @@
+"""The datasets that stages hand to each other, declared once and checked at every hand-over.
+
+Conventions: `time` is the UTC day (00:00 of the day, the value is the mean of the day);
+up is positive for uplift; more water pushes the ground down; absent values are NaN;
+longitudes lie in [-180, 180).
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from dwlim_ops.errors import ContractError
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable: dimensions, units in words of UDUNITS, meaning, possible range."""
+
+    dims: tuple[str, ...]
+    units: str
+    meaning: str
+    minimum: float = -np.inf
+    maximum: float = np.inf
+    kind: str = "f"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a dataset between two stages must hold."""
+
+    name: str
+    variables: dict[str, Variable]
+    coordinates: dict[str, Variable] = field(default_factory=dict)
+
+
+TIME: Final = Variable(("time",), "", "UTC day", kind="M")
+
+
+def _place(dim: str) -> dict[str, Variable]:
+    return {
+        "longitude_deg": Variable((dim,), "degrees_east", "longitude", -180.0, 180.0),
+        "latitude_deg": Variable((dim,), "degrees_north", "latitude", -90.0, 90.0),
+    }
+
+
+STATION: Final = {
+    "time": TIME,
+    "station": Variable(("station",), "", "four-character identifier", kind="U"),
+    **_place("station"),
+    "height_m": Variable(("station",), "m", "ellipsoidal height", -500.0, 9000.0),
+}
+CELL: Final = {
+    "time": TIME,
+    "cell": Variable(("cell",), "", "index of the cell in the region", kind="iu"),
+    **_place("cell"),
+}
+
+GNSS: Final = Contract(
+    "gnss",
+    {
+        "up_mm": Variable(("time", "station"), "mm", "vertical displacement", -1000.0, 1000.0),
+        "up_sigma_mm": Variable(("time", "station"), "mm", "formal error", 0.0, 1000.0),
+    },
+    STATION,
+)
+
+#: Bits of `flag` in `GNSS_CHECKED`. Zero is a value that the inversion uses.
+GNSS_FLAGS: Final = {
+    "absent": 1,
+    "outlier": 2,
+    "formal_sigma_too_large": 4,
+    "duplicated_epoch": 8,
+    "near_step": 16,
+    "station_excluded": 32,
+}
+
+GNSS_CHECKED: Final = Contract(
+    "gnss_checked",
+    {
+        "up_mm": Variable(("time", "station"), "mm", "displacement from reference", -1000, 1000),
+        "up_sigma_mm": Variable(("time", "station"), "mm", "formal error", 0.0, 1000.0),
+        "flag": Variable(("time", "station"), "1", "bit mask of GNSS_FLAGS", kind="u"),
+        "exclusion": Variable(("station",), "", "reason, empty if the station is used", kind="U"),
+        "scatter_mm": Variable(("station",), "mm", "robust scatter about the running median", 0),
+    },
+    STATION,
+)
+
+WEATHER: Final = Contract(
+    "weather",
+    {
+        "temperature_k": Variable(("time", "site"), "K", "daily mean air temperature", 180, 340),
+        "pressure_pa": Variable(("time", "site"), "Pa", "daily mean pressure", 45e3, 110e3),
+    },
+    {"time": TIME, "site": Variable(("site",), "", "identifier", kind="U"), **_place("site")},
+)
+
+#: Bits of `flag` in `FORCING`.
+FORCING_FLAGS: Final = {"temperature_absent": 1, "pressure_absent": 2, "far_from_any_site": 4}
+
+FORCING: Final = Contract(
+    "forcing",
+    {
+        "temperature_k": Variable(("time", "cell"), "K", "daily mean air temperature", 180, 340),
+        "pressure_pa": Variable(("time", "cell"), "Pa", "daily mean pressure", 45e3, 110e3),
+        "flag": Variable(("time", "cell"), "1", "bit mask of FORCING_FLAGS", kind="u"),
+    },
+    CELL,
+)
+
+LOADING: Final = Contract(
+    "loading",
+    {
+        "ntal_up_mm": Variable(("time", "point"), "mm", "atmospheric loading, up", -100, 100),
+        "ntol_up_mm": Variable(("time", "point"), "mm", "non-tidal ocean loading, up", -100, 100),
+    },
+    {"time": TIME, **_place("point")},
+)
+
+SIMULATED: Final = Contract(
+    "simulated",
+    {
+        "up_mm": Variable(("time", "cell"), "mm", "simulated displacement", -200, 200),
+        "up_sigma_mm": Variable(("cell",), "mm", "error measured on unseen stations, years", 0),
+        "spread_mm": Variable(("time", "cell"), "mm", "spread of the seeds", 0),
+    },
+    CELL,
+)
+
+GRACE: Final = Contract(
+    "grace",
+    {"twsa_mm": Variable(("time", "lat", "lon"), "mm", "water storage anomaly", -3000, 3000)},
+    {"time": TIME},
+)
+
+
+def check(dataset: xr.Dataset, contract: Contract, *, where: str) -> xr.Dataset:
+    """Return `dataset` unchanged if it keeps `contract`.
+
+    Raises
+    ------
+    ContractError
+        A variable is missing, has other dimensions or another type, lies outside its range
+        (NaN is allowed), or a coordinate is unsorted or repeated in time.
+    """
+    declared = {**contract.variables, **contract.coordinates}
+    for name, variable in declared.items():
+        place = f"{where}: {contract.name}.{name}"
+        if name not in dataset.variables:
+            raise ContractError(
+                "variable is missing", where=place, expected=variable.meaning,
+                got=f"only {sorted(map(str, dataset.variables))}",
+            )
+        array = dataset[name]
+        if array.dims != variable.dims:
+            raise ContractError(
+                "wrong dimensions", where=place, expected=str(variable.dims), got=str(array.dims)
+            )
+        if array.dtype.kind not in variable.kind:
+            raise ContractError(
+                "wrong type", where=place, expected=f"kind {variable.kind!r}", got=str(array.dtype)
+            )
+        if variable.kind == "f" and array.size:
+            _check_range(array.values, variable, place)
+    if "time" in contract.coordinates and dataset.sizes.get("time", 0) > 1:
+        steps = np.diff(dataset["time"].values)
+        if not (steps > np.timedelta64(0)).all():
+            raise ContractError(
+                "days are repeated or unsorted", where=f"{where}: {contract.name}.time",
+                expected="strictly increasing days",
+            )
+    return dataset
+
+
+def _check_range(values: np.ndarray, variable: Variable, place: str) -> None:
+    finite = values[np.isfinite(values)]
+    if np.isinf(values).any():
+        raise ContractError("infinite value", where=place, expected="finite or NaN")
+    if finite.size and (finite.min() < variable.minimum or finite.max() > variable.maximum):
+        raise ContractError(
+            "value out of range", where=place,
+            expected=f"{variable.minimum:g} to {variable.maximum:g} {variable.units}",
+            got=f"{finite.min():g} to {finite.max():g}",
+            remedy="look for a wrong unit or a wrong fill value upstream",
+        )
