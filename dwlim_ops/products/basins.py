@@ -1,0 +1,167 @@
+"""Basin means: rows of the table `basins.csv` and a document for each basin."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from dwlim_ops.errors import ContractError, MalformedInputError
+from dwlim_ops.geometry import Basins
+from dwlim_ops.products.contents import METHODS, Array, MethodResult, Provenance
+
+COLUMNS: Final = ("date", "basin", "method", "twsa_mm", "sigma_mm", "tier", "revision")
+SCHEMA_VERSION: Final = 1
+_DECIMALS: Final = 3
+
+
+@dataclass(frozen=True)
+class BasinRow:
+    """Mean water storage anomaly of one basin, day and estimate; NaN where it is unknown."""
+
+    day: date
+    basin: str
+    method: str
+    twsa_mm: float
+    sigma_mm: float
+    tier: str
+    revision: int
+
+    @property
+    def key(self) -> tuple[date, str, str]:
+        """What a table holds once."""
+        return self.day, self.basin, self.method
+
+
+def basin_rows(
+    basins: Basins,
+    results: Sequence[MethodResult],
+    provenance: Provenance,
+    *,
+    basin_sigma_mm: Mapping[str, Array] | None = None,
+) -> tuple[BasinRow, ...]:
+    """Area mean of every basin and estimate, sorted.
+
+    Parameters
+    ----------
+    basin_sigma_mm : mapping of method to array (n_basins,), optional
+        Standard deviation of the basin mean, from the posterior covariance. Errors of cells are
+        correlated, so it does not follow from the cells' sigma; without it sigma is NaN.
+
+    Raises
+    ------
+    ContractError
+        `basin_sigma_mm` has not one value for each basin.
+    """
+    unknown = [math.nan] * len(basins.identifier)
+    rows = []
+    for result in results:
+        sigma = list((basin_sigma_mm or {}).get(result.method, unknown))
+        if len(sigma) != len(unknown):
+            raise ContractError("wrong length", where=f"basin_sigma_mm of {result.method}",
+                                expected=str(len(unknown)), got=str(len(sigma)))
+        means = basins.mean(result.twsa_mm)
+        rows += [
+            BasinRow(provenance.day, basin, result.method, round(float(mean), _DECIMALS),
+                     round(float(error), _DECIMALS), provenance.tier, provenance.revision)
+            for basin, mean, error in zip(basins.identifier, means, sigma, strict=True)
+        ]
+    return merge_rows((), rows)
+
+
+def merge_rows(existing: Iterable[BasinRow], new: Iterable[BasinRow]) -> tuple[BasinRow, ...]:
+    """Rows of both, a new row in place of the one with its day, basin and method; sorted."""
+    table = {row.key: row for row in existing}
+    table.update({row.key: row for row in new})
+    return tuple(table[key] for key in sorted(table))
+
+
+def rows_to_csv(rows: Iterable[BasinRow]) -> str:
+    """Content of `basins.csv`; an unknown value is an empty field."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(
+        (row.day.isoformat(), row.basin, row.method, _text(row.twsa_mm), _text(row.sigma_mm),
+         row.tier, row.revision)
+        for row in rows
+    )
+    return stream.getvalue()
+
+
+def rows_from_csv(text: str, *, where: str) -> tuple[BasinRow, ...]:
+    """Rows of a `basins.csv`.
+
+    Raises
+    ------
+    MalformedInputError
+        Other columns, or a field that does not parse.
+    """
+    lines = csv.reader(io.StringIO(text))
+    header = next(lines, [])
+    if tuple(header) != COLUMNS:
+        raise MalformedInputError("not a table of basin means", where=where,
+                                  expected=",".join(COLUMNS), got=",".join(header))
+    try:
+        return tuple(
+            BasinRow(date.fromisoformat(day), basin, method, float(twsa or "nan"),
+                     float(sigma or "nan"), tier, int(revision))
+            for day, basin, method, twsa, sigma, tier, revision in lines
+        )
+    except ValueError as error:
+        raise MalformedInputError("a line does not parse", where=f"{where}:{lines.line_num}",
+                                  got=str(error), remedy="rebuild it from the products") from error
+
+
+def basin_documents(
+    basins: Basins, rows: Iterable[BasinRow], *, region: str, reference_period: str
+) -> dict[str, str]:
+    """JSON text of every basin, keyed by its identifier: names, units, one series per estimate."""
+    series: dict[str, dict[str, list[BasinRow]]] = {key: {} for key in basins.identifier}
+    for row in rows:
+        if row.basin in series:
+            series[row.basin].setdefault(row.method, []).append(row)
+    return {
+        key: json.dumps({
+            "schema_version": SCHEMA_VERSION, "region": region, "id": key, "name": name,
+            "quantity": "terrestrial water storage anomaly, basin mean",
+            "units": {"twsa_mm": "mm of water", "sigma_mm": "mm of water, one standard deviation"},
+            "reference_period": reference_period,
+            "series": {method: _series(method, of_method)
+                       for method, of_method in sorted(series[key].items())},
+        }, ensure_ascii=False, allow_nan=False) + "\n"
+        for key, name in zip(basins.identifier, basins.name, strict=True)
+    }
+
+
+def basin_values(basins: Basins, rows: Iterable[BasinRow]) -> tuple[dict[str, Any], ...]:
+    """Values of one day for `latest.json`: per basin its id, name and each estimate."""
+    values: dict[str, dict[str, Any]] = {key: {} for key in basins.identifier}
+    for row in rows:
+        values[row.basin][row.method] = {
+            "twsa_mm": _number(row.twsa_mm), "sigma_mm": _number(row.sigma_mm)}
+    return tuple({"id": key, "name": name, "estimates": values[key]}
+                 for key, name in zip(basins.identifier, basins.name, strict=True))
+
+
+def _series(method: str, rows: list[BasinRow]) -> dict[str, Any]:
+    ordered = sorted(rows, key=lambda row: row.day)
+    return {
+        "method": METHODS.get(method, method),
+        "date": [row.day.isoformat() for row in ordered],
+        "twsa_mm": [_number(row.twsa_mm) for row in ordered],
+        "sigma_mm": [_number(row.sigma_mm) for row in ordered],
+        "tier": [row.tier for row in ordered],
+        "revision": [row.revision for row in ordered],
+    }
+
+
+def _text(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.{_DECIMALS}f}"
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, _DECIMALS)

@@ -1,0 +1,207 @@
+"""The published tree: a static web root in which a reader never sees half a file."""
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from dwlim_ops.errors import StoreError
+
+SCHEMA_VERSION: Final = 1
+LATEST: Final = "latest.json"
+STATUS: Final = "status.json"
+BASINS_CSV: Final = "basins/basins.csv"
+
+
+@dataclass(frozen=True)
+class Latest:
+    """What `latest.json` says: the newest day, where its product is and what it holds.
+
+    `path` is relative to the published folder; `basins`, `inputs` and `quality` are plain values,
+    in which NaN becomes null.
+    """
+
+    region: str
+    region_title: str
+    day: date
+    product_id: str
+    path: str
+    sha256: str
+    tier: str
+    revision: int
+    as_of: datetime
+    published_method: str
+    methods: tuple[str, ...]
+    basins: tuple[Mapping[str, Any], ...]
+    inputs: tuple[Mapping[str, Any], ...]
+    quality: Mapping[str, Any]
+
+
+def product_path(region: str, day: date, revision: int) -> str:
+    """Place of a product, relative to the published folder.
+
+    >>> product_path("australia", date(2017, 6, 1), 2)
+    'daily/2017/06/twsa_australia_20170601_r02.nc'
+    """
+    return f"daily/{day:%Y/%m}/{_name(region, day, revision)}.nc"
+
+
+def map_path(region: str, day: date, revision: int) -> str:
+    """Place of the day's map."""
+    return f"maps/{_name(region, day, revision)}.png"
+
+
+def basin_plot_path(region: str, day: date, revision: int) -> str:
+    """Place of the day's plot of the basins."""
+    return f"maps/basins_{_stamp(region, day, revision)}.png"
+
+
+def basin_path(basin: str) -> str:
+    """Place of a basin's document; signs that a path cannot hold are percent-encoded."""
+    return f"basins/{quote(basin, safe='')}.json"
+
+
+def publish_once(published: Path, path: str, content: bytes) -> str:
+    """Publish an immutable file and return its SHA-256; the same bytes again are no act.
+
+    Raises
+    ------
+    StoreError
+        The file exists with other bytes, or cannot be written.
+    """
+    target, digest = published / path, hashlib.sha256(content).hexdigest()
+    existing = _content(target)
+    if existing is None:
+        _write(target, content)
+    elif existing != content:
+        raise StoreError(
+            "a published file is never overwritten", where=str(target), expected=digest,
+            got=hashlib.sha256(existing).hexdigest(), remedy="publish it under the next revision")
+    return digest
+
+
+def replace(published: Path, path: str, content: bytes) -> bool:
+    """Replace a file that changes, at once; False if it already holds these bytes.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be written.
+    """
+    target = published / path
+    if _content(target) == content:
+        return False
+    _write(target, content)
+    return True
+
+
+def write_latest(published: Path, latest: Latest) -> bool:
+    """Point `latest.json` to a product; False, and no change, if a newer one is there.
+
+    Newer is a later day, or the same day with a higher revision.
+
+    Raises
+    ------
+    StoreError
+        The present `latest.json` is damaged, or the new one cannot be written.
+    """
+    present = _present(published / LATEST)
+    if present is not None and present > (latest.day, latest.revision):
+        return False
+    content = {name.name: getattr(latest, name.name) for name in fields(latest)}
+    return replace(published, LATEST, _json({"schema_version": SCHEMA_VERSION, **content}))
+
+
+def write_status(published: Path, status: Mapping[str, Any]) -> bool:
+    """Replace `status.json`, the health of the system in plain values."""
+    return replace(published, STATUS, _json({"schema_version": SCHEMA_VERSION, **status}))
+
+
+def _stamp(region: str, day: date, revision: int) -> str:
+    return f"{region}_{day:%Y%m%d}_r{revision:02d}"
+
+
+def _name(region: str, day: date, revision: int) -> str:
+    return f"twsa_{_stamp(region, day, revision)}"
+
+
+def _present(path: Path) -> tuple[date, int] | None:
+    content = _content(path)
+    if content is None:
+        return None
+    try:
+        pointer = json.loads(content)
+        return date.fromisoformat(pointer["day"]), int(pointer["revision"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError("damaged pointer", where=str(path), got=repr(error),
+                         expected="JSON with day and revision",
+                         remedy="delete the file; the next tick writes it again") from error
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _write(target: Path, content: bytes) -> None:
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchmod(stream.fileno(), 0o644)
+            os.fsync(stream.fileno())
+        os.replace(temporary, target)  # noqa: PTH105  (the one act that readers see)
+        temporary = None
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise _refused(target, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _refused(path: Path, error: OSError) -> StoreError:
+    return StoreError("cannot be read or written", where=str(path), got=repr(error),
+                      remedy="check free space and permissions of the workspace")
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    text = json.dumps(_plain(content), ensure_ascii=False, indent=1, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,43 @@
+"""Progress of long work: a bar on a terminal, a log line every tenth elsewhere."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_log = logging.getLogger(__name__)
+
+#: Call it after each finished step, with a word on what was finished.
+Advance = Callable[[str], None]
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Advance]:
+    """Show `total` steps of `title`; the value of the context is called after each step."""
+    if sys.stderr.isatty():
+        with _bar() as bar:
+            task = bar.add_task(title, total=total, note="")
+            yield lambda note="": bar.update(task, advance=1, note=note)
+        return
+    done = 0
+    reported = 0
+
+    def advance(note: str = "") -> None:
+        nonlocal done, reported
+        done += 1
+        tenth = 10 * done // max(total, 1)
+        if tenth > reported or total <= 20:
+            reported = tenth
+            _log.info("%s: %d of %d%s", title, done, total, f" ({note})" if note else "")
+
+    yield advance
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[note]}"), console=Console(stderr=True), transient=False,
+    )

@@ -1,0 +1,101 @@
+import json
+import math
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dwlim_ops.errors import ContractError, MalformedInputError
+from dwlim_ops.products.basins import (
+    BasinRow,
+    basin_documents,
+    basin_rows,
+    basin_values,
+    merge_rows,
+    rows_from_csv,
+    rows_to_csv,
+)
+
+ROWS = st.lists(st.builds(
+    BasinRow, st.dates(date(2016, 1, 1), date(2016, 1, 5)), st.sampled_from(["1", "a,b", "é"]),
+    st.sampled_from(["tragnss", "dwlim"]), st.floats(-500, 500).map(lambda v: round(v, 3)),
+    st.one_of(st.just(math.nan), st.floats(0, 50).map(lambda v: round(v, 3))),
+    st.just("era5t"), st.integers(1, 9)), max_size=12)
+
+
+def test_mean_of_a_linear_field_is_its_value_at_the_centre(region):
+    lon, _ = region.grid.cells
+    result = region.result("tragnss", 10.0 * (lon - 123.0))
+    rows = basin_rows(region.basins, [result], region.provenance,
+                      basin_sigma_mm={"tragnss": np.array([4.0, 6.0])})
+    assert [(r.basin, r.twsa_mm, r.sigma_mm) for r in rows] == [
+        ("12", 15.0, 6.0), ("7", -15.0, 4.0)]
+    assert {(r.tier, r.revision, r.day) for r in rows} == {("era5t", 1, date(2017, 6, 1))}
+
+
+def test_sigma_is_unknown_without_the_posterior(region):
+    rows = basin_rows(region.basins, region.both(), region.provenance)
+    assert all(math.isnan(row.sigma_mm) for row in rows)
+    assert rows_to_csv(rows).splitlines()[:2] == [
+        "date,basin,method,twsa_mm,sigma_mm,tier,revision",
+        f"2017-06-01,12,dwlim,{rows[0].twsa_mm:.3f},,era5t,1"]
+    with pytest.raises(ContractError, match="tragnss"):
+        basin_rows(region.basins, region.both(), region.provenance,
+                   basin_sigma_mm={"tragnss": np.ones(3)})
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(ROWS, ROWS)
+def test_merging_keeps_one_row_a_key_and_prefers_the_new(old, new):
+    merged = merge_rows(old, new)
+    keys = [row.key for row in merged]
+    assert keys == sorted({row.key for row in [*old, *new]})
+    wanted = {row.key: row for row in new}
+    assert all(wanted[row.key] is row for row in merged if row.key in wanted)
+    assert merge_rows(merged, new) == merged
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(ROWS)
+def test_table_survives_reading(rows):
+    text = rows_to_csv(rows)
+    assert rows_to_csv(rows_from_csv(text, where="t")) == text
+    assert len(rows_from_csv(text, where="t")) == len(rows)
+
+
+@pytest.mark.parametrize("text", [
+    "", "date,basin\n",
+    "date,basin,method,twsa_mm,sigma_mm,tier,revision\n2016-01-01,1,dwlim,wet,,era5t,1\n",
+    "date,basin,method,twsa_mm,sigma_mm,tier,revision\n2016-01-01,1,dwlim\n",
+])
+def test_damaged_table_is_named(text):
+    with pytest.raises(MalformedInputError, match=r"basins\.csv"):
+        rows_from_csv(text, where="basins.csv")
+
+
+def test_documents_hold_each_series_in_time(region):
+    day = region.provenance.day
+    rows = basin_rows(region.basins, region.both(), region.provenance)
+    earlier = [replace(row, day=date(2017, 5, 31), twsa_mm=math.nan) for row in rows]
+    documents = basin_documents(region.basins, [*rows, *earlier], region="toy",
+                                reference_period="2010/2016")
+    west = json.loads(documents["7"])
+    assert (west["id"], west["name"], west["region"]) == ("7", "West River", "toy")
+    assert west["series"]["dwlim"]["date"] == ["2017-05-31", day.isoformat()]
+    assert west["series"]["dwlim"]["twsa_mm"][0] is None
+    assert west["series"]["dwlim"]["sigma_mm"] == [None, None]
+    assert set(west["series"]) == {"tragnss", "dwlim"}
+    assert documents == basin_documents(region.basins, [*earlier, *rows], region="toy",
+                                        reference_period="2010/2016")
+
+
+def test_values_of_the_day(region):
+    rows = basin_rows(region.basins, [region.result("tragnss", 8.0)], region.provenance,
+                      basin_sigma_mm={"tragnss": np.array([1.0, 2.0])})
+    west, east = basin_values(region.basins, rows)
+    assert west == {"id": "7", "name": "West River",
+                    "estimates": {"tragnss": {"twsa_mm": 8.0, "sigma_mm": 1.0}}}
+    assert east["estimates"]["tragnss"] == {"twsa_mm": 8.0, "sigma_mm": 2.0}
