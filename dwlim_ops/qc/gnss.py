@@ -1,0 +1,222 @@
+"""Quality control of GNSS displacement: flags, steps, trend, reference period, screening.
+
+Nothing is deleted. Every decision uses all days of the dataset it is given, and no other: the
+caller decides what is visible as of a date.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from dwlim_ops.contracts import GNSS, GNSS_CHECKED, GNSS_FLAGS, check
+from dwlim_ops.qc.outliers import find_outliers, robust_scatter_mm
+from dwlim_ops.qc.screening import screen_stations, usable
+from dwlim_ops.qc.settings import GnssQcSettings
+from dwlim_ops.qc.steps import cut_segments, detect_steps
+from dwlim_ops.qc.trajectory import Trajectory, fit_trajectory
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Flags = NDArray[np.uint8]
+Step = tuple[date, str]
+
+ONE_DAY = np.timedelta64(1, "D")
+
+__all__ = ["GnssQcSettings", "check_gnss", "resolve_duplicates", "usable"]
+
+
+def resolve_duplicates(frame: pd.DataFrame) -> tuple[pd.DataFrame, Flags]:
+    """One row per station and day.
+
+    Equal values collapse and an empty one gives way to a present one. Of contradicting values the
+    one with the smaller formal error stays (then the smaller value, so that the order of the
+    rows does not matter), flagged.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns `date`, `station`, `up_mm`, `up_sigma_mm`.
+
+    Returns
+    -------
+    frame : DataFrame
+        Sorted by station and date.
+    flag : ndarray of uint8 (n_rows,)
+        `duplicated_epoch` where values contradict each other, else 0.
+    """
+    key = ["station", "date"]
+    kept = (
+        frame.assign(empty=frame["up_mm"].isna())
+        .sort_values([*key, "empty", "up_sigma_mm", "up_mm"])
+        .drop_duplicates(key)
+        .drop(columns="empty")
+        .reset_index(drop=True)
+    )
+    distinct = frame[frame["up_mm"].notna()].drop_duplicates([*key, "up_mm"])
+    contradicting = pd.MultiIndex.from_frame(distinct.loc[distinct.duplicated(key), key])
+    repeated = pd.MultiIndex.from_frame(kept[key]).isin(contradicting)
+    return kept, np.where(repeated, GNSS_FLAGS["duplicated_epoch"], 0).astype(np.uint8)
+
+
+def check_gnss(series: xr.Dataset, settings: GnssQcSettings, *,
+               given_steps: Iterable[Step] = (),
+               region_distance_deg: Array | None = None) -> xr.Dataset:
+    """Flag, correct for steps and trend, and refer every series to the reference period.
+
+    Parameters
+    ----------
+    series : Dataset
+        Contract `GNSS`; an optional variable `flag` (time, station), bits of `GNSS_FLAGS`, is
+        taken over. Days may be missing from `time`.
+    settings : GnssQcSettings
+        Thresholds.
+    given_steps : iterable of (day, station)
+        Known steps, the day being the first after the step; stations not in `series` are ignored.
+    region_distance_deg : ndarray (station,), optional
+        Distance of each station from the region, degrees.
+
+    Returns
+    -------
+    Dataset
+        Contract `GNSS_CHECKED`, on every day from the first to the newest. Values stay in
+        `up_mm` whatever their flag, except those beyond the contract's range, which become
+        absent. Values after a step that is too recent to be measured, or
+        between two steps too close to each other, carry `near_step`.
+    """
+    series = _on_every_day(check(series, GNSS, where="check_gnss"))
+    day = (series["time"].values - np.datetime64(0, "D")) / ONE_DAY
+    up, sigma = series["up_mm"].values.astype(float), series["up_sigma_mm"].values.astype(float)
+    flag = _simple_flags(up, sigma, settings.maximum_sigma_mm) | _input_flags(series)
+    good = flag == 0
+    step_rows = _find_steps(series, np.where(good, up, np.nan), settings, given_steps)
+    corrected, fits = _correct_steps(up, sigma, flag, day, step_rows=step_rows, settings=settings)
+    expected = np.column_stack([fit.level_mm[0] + fit.trend(day) + fit.seasonal(day)
+                                for fit in fits]) if fits else up
+    outlier, residual = find_outliers(
+        np.where(flag == 0, corrected - expected, np.nan),
+        window_days=settings.outlier_window_days, n_sigma=settings.outlier_sigma,
+        floor_mm=settings.outlier_floor_mm, run_days=settings.outlier_run_days)
+    flag[outlier] |= GNSS_FLAGS["outlier"]
+    for station, fit in enumerate(fits):
+        corrected[:, station] = _refer(corrected[:, station], flag[:, station] == 0, day, fit,
+                                       settings)
+    impossible = np.abs(corrected) > GNSS_CHECKED.variables["up_mm"].maximum
+    corrected[impossible] = np.nan
+    flag[impossible] |= GNSS_FLAGS["absent"]
+    scatter = robust_scatter_mm(np.where(flag == 0, residual, np.nan))
+    exclusion = screen_stations(flag == 0, sigma, scatter, region_distance_deg, settings)
+    flag[:, exclusion != ""] |= GNSS_FLAGS["station_excluded"]
+    return check(_assemble(series, corrected, flag, exclusion, scatter), GNSS_CHECKED,
+                 where="check_gnss")
+
+
+def _on_every_day(series: xr.Dataset) -> xr.Dataset:
+    time = series["time"].values.astype("datetime64[D]")
+    days = np.arange(time[0], time[-1] + ONE_DAY) if time.size else time
+    fill = {"flag": np.uint8(0)} if "flag" in series else {}
+    variables = [name for name in ("up_mm", "up_sigma_mm", "flag") if name in series]
+    return series[variables].assign_coords(time=time.astype("datetime64[ns]")).reindex(
+        time=days.astype("datetime64[ns]"), fill_value={"up_mm": np.nan, "up_sigma_mm": np.nan,
+                                                        **fill})
+
+
+def _simple_flags(up: Array, sigma: Array, maximum_sigma_mm: float) -> Flags:
+    flag = np.where(np.isfinite(up), 0, GNSS_FLAGS["absent"]).astype(np.uint8)
+    fine = (sigma > 0) & (sigma <= maximum_sigma_mm)
+    flag[np.isfinite(up) & ~fine] |= GNSS_FLAGS["formal_sigma_too_large"]
+    return flag
+
+
+def _input_flags(series: xr.Dataset) -> Flags:
+    if "flag" not in series:
+        return np.zeros((series.sizes["time"], series.sizes["station"]), dtype=np.uint8)
+    return series["flag"].values.astype(np.uint8)
+
+
+def _find_steps(series: xr.Dataset, up_mm: Array, settings: GnssQcSettings,
+                given_steps: Iterable[Step]) -> list[NDArray[np.intp]]:
+    known: list[set[int]] = [set() for _ in range(series.sizes["station"])]
+    if settings.step_mode != "none":
+        place = {name: i for i, name in enumerate(series["station"].values.tolist())}
+        for when, name in given_steps:
+            row = int(np.searchsorted(series["time"].values, np.datetime64(when, "D")))
+            if name in place and 0 < row < up_mm.shape[0]:
+                known[place[name]].add(row)
+    if settings.step_mode == "detect":
+        detected = detect_steps(
+            up_mm, window_days=settings.step_window_days,
+            significance=settings.step_significance, minimum_step_mm=settings.minimum_step_mm,
+            minimum_values=settings.step_minimum_days)
+        for rows, new in zip(known, detected, strict=True):
+            before = np.array(sorted(rows))
+            rows.update(int(row) for row in new
+                        if not (np.abs(before - row) < settings.step_window_days).any())
+    return [np.array(sorted(rows), dtype=np.intp) for rows in known]
+
+
+def _correct_steps(up: Array, sigma: Array, flag: Flags, day: Array, *,
+                   step_rows: list[NDArray[np.intp]], settings: GnssQcSettings
+                   ) -> tuple[Array, list[Trajectory]]:
+    """Displacement on the level of the first segment; flags `near_step` in place."""
+    corrected = up.copy()
+    fits = []
+    for station, rows in enumerate(step_rows):
+        good = flag[:, station] == 0
+        segments = cut_segments(good, rows, settings.step_minimum_days)
+        near = _near(rows, day.size, settings.near_step_days) | (segments.index < 0)
+        flag[near, station] |= GNSS_FLAGS["near_step"]
+        used = good & (segments.index >= 0)
+        fit = fit_trajectory(day[used], up[used, station], sigma[used, station],
+                             segments.index[used], segments.n_segments)
+        corrected[:, station] -= fit.level_mm[np.maximum(segments.index, 0)] - fit.level_mm[0]
+        fits.append(fit)
+    return corrected, fits
+
+
+def _near(rows: NDArray[np.intp], n_days: int, reach_days: int) -> Mask:
+    near = np.zeros(n_days, dtype=bool)
+    for row in rows:
+        near[max(row - reach_days, 0): row + reach_days] = True
+    return near
+
+
+def _refer(up_mm: Array, used: Mask, day: Array, model: Trajectory,
+           settings: GnssQcSettings) -> Array:
+    """Subtract trend and reference level.
+
+    The level is the mean of the model over the whole reference period plus the mean misfit of
+    the used days in it, so that gaps in one season do not shift it.
+    """
+    detrended = up_mm - model.trend(day) if settings.trend == "linear" else up_mm
+    limits = ((np.datetime64(d, "D") - np.datetime64(0, "D")) / ONE_DAY
+              for d in (settings.reference_start, settings.reference_end))
+    start, end = (float(limit) for limit in limits)
+    within = used & (day >= start) & (day <= end)
+    if within.sum() < settings.minimum_reference_days:
+        if not used.any():
+            return detrended
+        within, (start, end) = used, day[used][[0, -1]]
+    period = np.arange(start, end + 1.0)
+    expected, at_values = model.seasonal(period), model.seasonal(day[within])
+    if settings.trend == "none":
+        expected, at_values = expected + model.trend(period), at_values + model.trend(day[within])
+    return detrended - expected.mean() - (detrended[within] - at_values).mean()
+
+
+def _assemble(series: xr.Dataset, up_mm: Array, flag: Flags, exclusion: NDArray[np.str_],
+              scatter_mm: Array) -> xr.Dataset:
+    both = ("time", "station")
+    return xr.Dataset(
+        {
+            "up_mm": (both, up_mm),
+            "up_sigma_mm": (both, series["up_sigma_mm"].values.astype(float)),
+            "flag": (both, flag),
+            "exclusion": ("station", exclusion),
+            "scatter_mm": ("station", scatter_mm),
+        },
+        coords=series.coords,
+    )

@@ -1,0 +1,214 @@
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from dwlim_ops.contracts import GNSS_CHECKED, GNSS_FLAGS, check
+from dwlim_ops.errors import ConfigError, ContractError
+from dwlim_ops.qc.gnss import GnssQcSettings, check_gnss, resolve_duplicates, usable
+from dwlim_ops.qc.screening import days_since_last_value
+
+SETTINGS = GnssQcSettings(reference_start=date(2010, 1, 1), reference_end=date(2011, 12, 31))
+DAYS = pd.date_range("2010-01-01", "2014-12-31", freq="D")
+
+
+def network(n_stations=3, sigma_mm=2.0):
+    rng = np.random.default_rng(11)
+    season = 6.0 * np.cos(2 * np.pi * np.arange(DAYS.size) / 365.25)
+    up = 50.0 + season[:, None] + rng.normal(0.0, sigma_mm, (DAYS.size, n_stations))
+    return xr.Dataset(
+        {"up_mm": (("time", "station"), up),
+         "up_sigma_mm": (("time", "station"), np.full(up.shape, 3.0))},
+        coords={"time": DAYS.values, "station": [f"ST{i:02d}" for i in range(n_stations)],
+                "longitude_deg": ("station", np.linspace(120.0, 150.0, n_stations)),
+                "latitude_deg": ("station", np.linspace(-35.0, -15.0, n_stations)),
+                "height_m": ("station", np.full(n_stations, 100.0))})
+
+
+def has(checked, name):
+    return (checked["flag"].values & GNSS_FLAGS[name]) > 0
+
+
+def test_clean_series_are_referred_and_used():
+    series = network()
+    before = series.copy(deep=True)
+    checked = check_gnss(series, SETTINGS)
+    check(checked, GNSS_CHECKED, where="test")
+    assert usable(checked).mean() > 0.98
+    assert (checked["exclusion"] == "").all()
+    reference = checked["up_mm"].sel(time=slice("2010-01-01", "2011-12-31"))
+    np.testing.assert_allclose(reference.mean("time"), 0.0, atol=0.1)
+    np.testing.assert_allclose(checked["scatter_mm"], 2.0, rtol=0.1)
+    xr.testing.assert_identical(series, before)
+
+
+def test_a_gap_in_one_season_does_not_shift_the_reference():
+    series = network()
+    truth = series["up_mm"].sel(time="2013").values - 50.0
+    season = series["time.month"].isin([1, 2, 3, 11, 12]) & (series["time.year"] <= 2011)
+    gappy = series.assign(up_mm=series["up_mm"].where(~season))
+    settings = replace(SETTINGS, minimum_reference_days=300)
+    after = check_gnss(gappy, settings)["up_mm"].sel(time="2013").values
+    np.testing.assert_allclose(after - truth, 0.0, atol=0.4)
+
+
+def test_without_reference_data_the_own_record_is_the_reference():
+    late = network().sel(time=slice("2012-06-01", None))
+    checked = check_gnss(late, SETTINGS)
+    used = checked["up_mm"].where(checked["flag"] == 0)
+    np.testing.assert_allclose(used.mean("time"), 0.0, atol=0.05)
+
+
+def test_simple_flags():
+    series = network()
+    series["up_mm"][10, 0] = np.nan
+    series["up_sigma_mm"][11, 0] = 99.0
+    series["up_sigma_mm"][12, 0] = np.nan
+    series["up_mm"][200, 1] += 60.0
+    checked = check_gnss(series, SETTINGS)
+    assert has(checked, "absent")[10, 0]
+    assert has(checked, "formal_sigma_too_large")[11:13, 0].all()
+    assert has(checked, "outlier")[200, 1]
+    assert checked["up_mm"].values[200, 1] > 50.0
+
+
+def test_days_missing_from_the_axis_are_absent():
+    series = network().isel(time=np.r_[0:100, 130:DAYS.size])
+    checked = check_gnss(series, SETTINGS)
+    assert checked.sizes["time"] == DAYS.size
+    assert has(checked, "absent")[100:130].all()
+
+
+def test_flags_of_the_input_are_taken_over():
+    series = network()
+    flag = np.zeros(series["up_mm"].shape, dtype=np.uint8)
+    flag[5, 2] = GNSS_FLAGS["duplicated_epoch"]
+    checked = check_gnss(series.assign(flag=(("time", "station"), flag)), SETTINGS)
+    assert has(checked, "duplicated_epoch").sum() == 1
+    assert not usable(checked)[5, 2]
+
+
+def test_a_trend_is_removed_only_when_asked():
+    series = network()
+    years = np.arange(DAYS.size) / 365.25
+    series["up_mm"] = series["up_mm"] - (20.0 * years)[:, None]
+    slopes = [np.polyfit(years, check_gnss(series, replace(SETTINGS, trend=trend))["up_mm"], 1)[0]
+              for trend in ("none", "linear")]
+    np.testing.assert_allclose(slopes[0], -20.0, atol=0.5)
+    np.testing.assert_allclose(slopes[1], 0.0, atol=0.5)
+
+
+@pytest.mark.parametrize(("mode", "left_mm"), [("none", 30.0), ("given", 0.0), ("detect", 0.0)])
+def test_a_given_step_is_corrected(mode, left_mm):
+    series = network()
+    series["up_mm"][1000:, 1] += 30.0
+    checked = check_gnss(series, replace(SETTINGS, step_mode=mode),
+                         given_steps=[(DAYS[1000].date(), "ST01"), (DAYS[5].date(), "GONE")])
+    clean = check_gnss(network(), SETTINGS)
+    left = (checked["up_mm"] - clean["up_mm"]).values[1010:, 1].mean()
+    assert abs(left - left_mm) < 0.7
+    near = has(checked, "near_step")
+    assert near[997:1003, 1].all() == (mode != "none")
+    assert not near[:, [0, 2]].any()
+
+
+def test_an_unknown_step_is_corrected_only_in_mode_detect():
+    series = network()
+    series["up_mm"][1000:, 1] += 30.0
+    corrected, left = (check_gnss(series, replace(SETTINGS, step_mode=mode))["up_mm"].values
+                       for mode in ("detect", "given"))
+    assert abs(corrected[1010:, 1].mean() - corrected[:990, 1].mean()) < 1.5
+    assert left[1010:, 1].mean() - left[:990, 1].mean() > 28.0
+
+
+def test_values_after_a_step_of_the_last_days_are_withheld():
+    series = network()
+    series["up_mm"][-4:, 1] += 30.0
+    checked = check_gnss(series, SETTINGS, given_steps=[(DAYS[-4].date(), "ST01")])
+    assert has(checked, "near_step")[-4:, 1].all()
+
+
+def test_reasons_of_exclusion():
+    series = network(n_stations=6)
+    rng = np.random.default_rng(2)
+    series["up_mm"][100:, 0] = np.nan
+    series["up_mm"][400:, 1] = np.nan
+    series["up_mm"][:, 2] += rng.normal(0.0, 15.0, DAYS.size)
+    series["up_sigma_mm"][:, 3] = 9.0
+    distance = np.array([0.0, 0.0, 0.0, 0.0, 5.0, 0.0])
+    checked = check_gnss(series, SETTINGS, region_distance_deg=distance)
+    reasons = checked["exclusion"].values.tolist()
+    for reason, words in zip(
+            reasons, ["usable days", "record of only 400", "scatter", "formal error", "5.0 deg"],
+            strict=False):
+        assert words in reason
+    assert reasons[5] == ""
+    assert not usable(checked)[:, :5].any()
+    assert usable(checked)[:, 5].mean() > 0.98
+
+
+def test_a_station_does_not_depend_on_the_others():
+    series = network()
+    together = check_gnss(series, replace(SETTINGS, step_mode="detect"))
+    alone = check_gnss(series.isel(station=[1]), replace(SETTINGS, step_mode="detect"))
+    xr.testing.assert_identical(together.isel(station=[1]), alone)
+
+
+def test_a_stopped_station_is_used_and_its_age_known():
+    series = network()
+    series["up_mm"][-40:, 0] = np.nan
+    checked = check_gnss(series, SETTINGS)
+    assert checked["exclusion"].values[0] == ""
+    assert days_since_last_value(checked).tolist()[0] == 40
+
+
+@pytest.mark.parametrize("n_days", [0, 1, 20])
+def test_hardly_any_data_is_no_error(n_days):
+    checked = check_gnss(network().isel(time=slice(0, n_days)), replace(SETTINGS, trend="linear"))
+    assert checked.sizes["time"] == n_days
+    assert not usable(checked).any()
+    assert (days_since_last_value(checked) == -1).all()
+
+
+def test_a_station_without_data_is_excluded():
+    series = network()
+    series["up_mm"][:, 0] = np.nan
+    assert check_gnss(series, SETTINGS)["exclusion"].values[0] == "only 0 usable days"
+
+
+def test_values_beyond_the_contract_after_reference_are_absent():
+    series = network()
+    series["up_mm"][300, 0] = -990.0
+    checked = check_gnss(series, SETTINGS)
+    assert np.isnan(checked["up_mm"].values[300, 0])
+    assert has(checked, "absent")[300, 0]
+
+
+def test_malformed_input_breaks_the_contract():
+    with pytest.raises(ContractError, match="up_sigma_mm"):
+        check_gnss(network().drop_vars("up_sigma_mm"), SETTINGS)
+
+
+def test_reference_period_must_run_forward():
+    with pytest.raises(ConfigError, match="ends before it starts"):
+        GnssQcSettings(reference_start=date(2012, 1, 1), reference_end=date(2011, 1, 1))
+
+
+def test_duplicates():
+    rows = [
+        ("2020-01-02", "AAAA", 5.0, 3.0), ("2020-01-01", "AAAA", 1.0, 3.0),
+        ("2020-01-01", "AAAA", 1.0, 3.0),
+        ("2020-01-01", "BBBB", 1.0, 4.0), ("2020-01-01", "BBBB", 9.0, 2.0),
+        ("2020-01-02", "BBBB", np.nan, 1.0), ("2020-01-02", "BBBB", 7.0, 3.0),
+        ("2020-01-03", "BBBB", np.nan, np.nan),
+    ]
+    frame = pd.DataFrame(rows, columns=["date", "station", "up_mm", "up_sigma_mm"])
+    kept, flag = resolve_duplicates(frame)
+    assert kept["up_mm"].fillna(-1).tolist() == [1.0, 5.0, 9.0, 7.0, -1.0]
+    assert flag.tolist() == [0, 0, GNSS_FLAGS["duplicated_epoch"], 0, 0]
+    again, same = resolve_duplicates(frame.iloc[::-1])
+    pd.testing.assert_frame_equal(kept, again)
+    assert same.tolist() == flag.tolist()
