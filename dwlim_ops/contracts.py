@@ -5,8 +5,9 @@ up is positive for uplift; more water pushes the ground down; absent values are 
 longitudes lie in [-180, 180).
 """
 
+import datetime
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import xarray as xr
@@ -113,10 +114,10 @@ FORCING: Final = Contract(
 LOADING: Final = Contract(
     "loading",
     {
-        "ntal_up_mm": Variable(("time", "point"), "mm", "atmospheric loading, up", -100, 100),
-        "ntol_up_mm": Variable(("time", "point"), "mm", "non-tidal ocean loading, up", -100, 100),
+        "ntal_up_mm": Variable(("time", "station"), "mm", "atmospheric loading, up", -100, 100),
+        "ntol_up_mm": Variable(("time", "station"), "mm", "ocean loading, up", -100, 100),
     },
-    {"time": TIME, **_place("point")},
+    {"time": TIME, "station": STATION["station"]},
 )
 
 SIMULATED: Final = Contract(
@@ -185,3 +186,75 @@ def _check_range(values: np.ndarray, variable: Variable, place: str) -> None:
             got=f"{finite.min():g} to {finite.max():g}",
             remedy="look for a wrong unit or a wrong fill value upstream",
         )
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One file that a provider has.
+
+    Parameters
+    ----------
+    source : str
+        "gnss", "weather" or "loading".
+    stream : str
+        Quality of the content, such as "rapid" or "final".
+    key : str
+        The provider's name of the file, unique within the source.
+    valid_from, valid_to : datetime.date
+        First and last day that the file covers, both included.
+    available_at : datetime.datetime or None
+        Aware UTC time from which the file can be had; None: at the moment it is fetched.
+    version : str
+        Changes when the provider's file changes.
+    """
+
+    source: str
+    stream: str
+    key: str
+    valid_from: datetime.date
+    valid_to: datetime.date
+    available_at: datetime.datetime | None
+    version: str
+
+
+class Source(Protocol):
+    """One stream of one provider."""
+
+    name: str
+    stream: str
+
+    def offers(self, as_of: datetime.datetime) -> list[Offer]:
+        """Files that the provider has at `as_of` (aware), oldest day first.
+
+        Raises
+        ------
+        OSError
+            The provider cannot be reached.
+        """
+        ...
+
+    def fetch(self, offer: Offer) -> bytes:
+        """The file as received.
+
+        Raises
+        ------
+        OSError
+            The provider cannot be reached, or the file is gone.
+        """
+        ...
+
+    def newest_visible_day(self, as_of: datetime.datetime) -> datetime.date:
+        """The newest day whose value may be used at `as_of`, whatever a granule holds."""
+        ...
+
+    def parse(self, content: bytes, offer_key: str, *, not_after: datetime.date) -> xr.Dataset:
+        """Dataset of contract `GNSS`, `WEATHER` or `LOADING`; no effects.
+
+        `not_after` is the day of the fetch: a later day in the content is malformed.
+
+        Raises
+        ------
+        MalformedInputError
+            The content is not what the provider should have sent.
+        """
+        ...

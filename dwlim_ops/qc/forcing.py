@@ -14,6 +14,7 @@ from dwlim_ops.qc.trajectory import harmonics
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Period = tuple[date, date]
 
 VARIABLES = {"temperature_k": "temperature_absent", "pressure_pa": "pressure_absent"}
 
@@ -35,13 +36,10 @@ class ForcingSettings:
 
     Parameters
     ----------
-    reference_start, reference_end : date
-        First and last day of the data that define each site's climatology. Values do not change
-        with the date of issue if this span is over by then.
     minimum_reference_days : int
-        Least number of values in that span; a site with fewer is not used.
+        Least number of values in the reference span; a site with fewer is not used.
     minimum_sites : int
-        Least number of sites on a day; with fewer the day is absent.
+        Least number of sites on a day; with fewer the day is flagged as absent.
     far_km : float
         A cell further than this from every reporting site is flagged.
     temperature, pressure : Covariance
@@ -50,8 +48,6 @@ class ForcingSettings:
         Of mean, annual and semi-annual terms about their regression on latitude.
     """
 
-    reference_start: date
-    reference_end: date
     minimum_reference_days: int = 365
     minimum_sites: int = 3
     far_km: float = 500.0
@@ -61,7 +57,8 @@ class ForcingSettings:
 
 
 def grid_forcing(
-    weather: xr.Dataset, longitude_deg: Array, latitude_deg: Array, settings: ForcingSettings
+    weather: xr.Dataset, longitude_deg: Array, latitude_deg: Array, settings: ForcingSettings, *,
+    reference: Period,
 ) -> xr.Dataset:
     """Temperature and pressure of every cell and day.
 
@@ -78,7 +75,10 @@ def grid_forcing(
     longitude_deg, latitude_deg : ndarray (cell,)
         Centres of the cells.
     settings : ForcingSettings
-        Reference span, covariances and limits.
+        Covariances and limits.
+    reference : (date, date)
+        First and last day of the data that define each site's climatology. Values do not change
+        with the date of issue if this span is over by then.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def grid_forcing(
     between = distance_deg(*sites, *sites) * KM_PER_DEGREE
     to_cells = distance_deg(*sites, longitude_deg, latitude_deg) * KM_PER_DEGREE
     covariance = {"temperature_k": settings.temperature, "pressure_pa": settings.pressure}
-    excluded = site_exclusion(weather, settings)
+    excluded = site_exclusion(weather, settings, reference=reference)
     flag = np.zeros((weather.sizes["time"], longitude_deg.size), dtype=np.uint8)
     fields = {}
     for name, absent in VARIABLES.items():
@@ -100,13 +100,12 @@ def grid_forcing(
         enough = reporting.sum(axis=1) >= settings.minimum_sites
         distances = between[np.ix_(used, used)], to_cells[used]
         if enough.any():
-            climatology, anomaly = _site_climatology(values, weather, settings)
+            climatology, anomaly = _site_climatology(values, weather, reference)
             background = _cell_climatology(climatology, sites[1][used], latitude_deg, distances,
                                            settings.climatology)
             field = _product(_design(weather), background)
             field += _daily_anomaly(anomaly, reporting & enough[:, None], distances,
                                     covariance[name])
-            field[~enough] = np.nan
         else:
             field = np.full(flag.shape, np.nan)
         fields[name] = field
@@ -127,9 +126,10 @@ def screen_ranges(weather: xr.Dataset) -> xr.Dataset:
         {name: within(name, limits) for name, limits in WEATHER.variables.items()})
 
 
-def site_exclusion(weather: xr.Dataset, settings: ForcingSettings) -> dict[str, NDArray[np.str_]]:
+def site_exclusion(weather: xr.Dataset, settings: ForcingSettings, *, reference: Period
+                   ) -> dict[str, NDArray[np.str_]]:
     """Reason for which each site is not used, by variable, (site,); empty if it is used."""
-    inside = _in_reference(weather, settings)
+    inside = _in_reference(weather, reference)
     counts = {name: np.isfinite(screen_ranges(weather)[name].values[inside]).sum(axis=0)
               for name in VARIABLES}
     return {
@@ -140,10 +140,10 @@ def site_exclusion(weather: xr.Dataset, settings: ForcingSettings) -> dict[str, 
     }
 
 
-def _in_reference(weather: xr.Dataset, settings: ForcingSettings) -> Mask:
+def _in_reference(weather: xr.Dataset, reference: Period) -> Mask:
     time = weather["time"].values.astype("datetime64[D]")
-    inside: Mask = ((time >= np.datetime64(settings.reference_start, "D"))
-                    & (time <= np.datetime64(settings.reference_end, "D")))
+    inside: Mask = ((time >= np.datetime64(reference[0], "D"))
+                    & (time <= np.datetime64(reference[1], "D")))
     return inside
 
 
@@ -154,10 +154,10 @@ def _design(weather: xr.Dataset) -> Array:
 
 
 def _site_climatology(
-    values: Array, weather: xr.Dataset, settings: ForcingSettings
+    values: Array, weather: xr.Dataset, reference: Period
 ) -> tuple[Array, Array]:
     """Coefficients (5, site) fitted on the reference span, and anomalies (time, site)."""
-    design, inside = _design(weather), _in_reference(weather, settings)
+    design, inside = _design(weather), _in_reference(weather, reference)
     coefficients = np.empty((design.shape[1], values.shape[1]))
     for site in range(values.shape[1]):
         rows = inside & np.isfinite(values[:, site])

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from datetime import date
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -24,45 +23,12 @@ Mask = NDArray[np.bool_]
 Flags = NDArray[np.uint8]
 Step = tuple[date, str]
 
+Period = tuple[date, date]
+
 ONE_DAY = np.timedelta64(1, "D")
 
-__all__ = ["GnssQcSettings", "check_gnss", "resolve_duplicates", "usable"]
 
-
-def resolve_duplicates(frame: pd.DataFrame) -> tuple[pd.DataFrame, Flags]:
-    """One row per station and day.
-
-    Equal values collapse and an empty one gives way to a present one. Of contradicting values the
-    one with the smaller formal error stays (then the smaller value, so that the order of the
-    rows does not matter), flagged.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Columns `date`, `station`, `up_mm`, `up_sigma_mm`.
-
-    Returns
-    -------
-    frame : DataFrame
-        Sorted by station and date.
-    flag : ndarray of uint8 (n_rows,)
-        `duplicated_epoch` where values contradict each other, else 0.
-    """
-    key = ["station", "date"]
-    kept = (
-        frame.assign(empty=frame["up_mm"].isna())
-        .sort_values([*key, "empty", "up_sigma_mm", "up_mm"])
-        .drop_duplicates(key)
-        .drop(columns="empty")
-        .reset_index(drop=True)
-    )
-    distinct = frame[frame["up_mm"].notna()].drop_duplicates([*key, "up_mm"])
-    contradicting = pd.MultiIndex.from_frame(distinct.loc[distinct.duplicated(key), key])
-    repeated = pd.MultiIndex.from_frame(kept[key]).isin(contradicting)
-    return kept, np.where(repeated, GNSS_FLAGS["duplicated_epoch"], 0).astype(np.uint8)
-
-
-def check_gnss(series: xr.Dataset, settings: GnssQcSettings, *,
+def check_gnss(series: xr.Dataset, settings: GnssQcSettings, *, reference: Period,
                given_steps: Iterable[Step] = (),
                region_distance_deg: Array | None = None) -> xr.Dataset:
     """Flag, correct for steps and trend, and refer every series to the reference period.
@@ -74,6 +40,9 @@ def check_gnss(series: xr.Dataset, settings: GnssQcSettings, *,
         taken over. Days may be missing from `time`.
     settings : GnssQcSettings
         Thresholds.
+    reference : (date, date)
+        First and last day of the reference period; displacement is relative to its mean. Once it
+        is over, new days do not change the level (without a removed trend).
     given_steps : iterable of (day, station)
         Known steps, the day being the first after the step; stations not in `series` are ignored.
     region_distance_deg : ndarray (station,), optional
@@ -102,8 +71,10 @@ def check_gnss(series: xr.Dataset, settings: GnssQcSettings, *,
         floor_mm=settings.outlier_floor_mm, run_days=settings.outlier_run_days)
     flag[outlier] |= GNSS_FLAGS["outlier"]
     for station, fit in enumerate(fits):
-        corrected[:, station] = _refer(corrected[:, station], flag[:, station] == 0, day, fit,
-                                       settings)
+        detrended = corrected[:, station] - (fit.trend(day) if settings.trend == "linear" else 0.0)
+        corrected[:, station] = detrended - _reference_level_mm(
+            detrended, sigma[:, station], flag[:, station] == 0, day, reference=reference,
+            minimum_days=settings.minimum_reference_days)
     impossible = np.abs(corrected) > GNSS_CHECKED.variables["up_mm"].maximum
     corrected[impossible] = np.nan
     flag[impossible] |= GNSS_FLAGS["absent"]
@@ -184,27 +155,28 @@ def _near(rows: NDArray[np.intp], n_days: int, reach_days: int) -> Mask:
     return near
 
 
-def _refer(up_mm: Array, used: Mask, day: Array, model: Trajectory,
-           settings: GnssQcSettings) -> Array:
-    """Subtract trend and reference level.
+def _reference_level_mm(up_mm: Array, sigma_mm: Array, used: Mask, day: Array, *,
+                        reference: Period, minimum_days: int) -> float:
+    """Mean over the reference period, or over the own record if too few days lie in the period.
 
-    The level is the mean of the model over the whole reference period plus the mean misfit of
-    the used days in it, so that gaps in one season do not shift it.
+    A trajectory model fitted to the used days stands in for the others, so that a gap in one
+    season does not shift the level.
     """
-    detrended = up_mm - model.trend(day) if settings.trend == "linear" else up_mm
-    limits = ((np.datetime64(d, "D") - np.datetime64(0, "D")) / ONE_DAY
-              for d in (settings.reference_start, settings.reference_end))
-    start, end = (float(limit) for limit in limits)
+    start, end = (float((np.datetime64(d, "D") - np.datetime64(0, "D")) / ONE_DAY)
+                  for d in reference)
     within = used & (day >= start) & (day <= end)
-    if within.sum() < settings.minimum_reference_days:
+    if within.sum() < minimum_days:
         if not used.any():
-            return detrended
+            return 0.0
         within, (start, end) = used, day[used][[0, -1]]
-    period = np.arange(start, end + 1.0)
-    expected, at_values = model.seasonal(period), model.seasonal(day[within])
-    if settings.trend == "none":
-        expected, at_values = expected + model.trend(period), at_values + model.trend(day[within])
-    return detrended - expected.mean() - (detrended[within] - at_values).mean()
+    model = fit_trajectory(day[within], up_mm[within], sigma_mm[within],
+                           np.zeros(within.sum(), dtype=np.intp), 1)
+
+    def smooth(at: Array) -> Array:
+        return model.trend(at) + model.seasonal(at)
+
+    expected = smooth(np.arange(start, end + 1.0)).mean()
+    return float(expected + (up_mm[within] - smooth(day[within])).mean())
 
 
 def _assemble(series: xr.Dataset, up_mm: Array, flag: Flags, exclusion: NDArray[np.str_],

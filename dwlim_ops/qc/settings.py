@@ -1,10 +1,7 @@
 """Thresholds of the quality control of GNSS displacement."""
 
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
-
-from dwlim_ops.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,8 +10,6 @@ class GnssQcSettings:
 
     Parameters
     ----------
-    reference_start, reference_end : date
-        First and last day of the reference period; displacement is relative to its mean.
     minimum_reference_days : int
         With fewer used days in the reference period, the station's own record is its reference.
     maximum_sigma_mm : float
@@ -39,8 +34,6 @@ class GnssQcSettings:
         Largest distance from the region, degrees.
     """
 
-    reference_start: date
-    reference_end: date
     minimum_reference_days: int = 365
     maximum_sigma_mm: float = 20.0
     outlier_sigma: float = 3.0
@@ -59,10 +52,3 @@ class GnssQcSettings:
     maximum_scatter_mm: float = 8.0
     maximum_typical_sigma_mm: float = 8.0
     maximum_distance_deg: float = 2.0
-
-    def __post_init__(self) -> None:
-        if self.reference_end < self.reference_start:
-            raise ConfigError(
-                "the reference period ends before it starts", where="GnssQcSettings",
-                expected=f"an end after {self.reference_start}", got=str(self.reference_end),
-            )

@@ -1,0 +1,209 @@
+"""One frozen model of `dwlim.toml`; unknown keys are refused; read once, at the edge."""
+
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from dwlim_ops.errors import ConfigError
+from dwlim_ops.qc.forcing import ForcingSettings
+from dwlim_ops.qc.settings import GnssQcSettings
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Removed = Literal["ntal", "ntol", "trend", "steps"]
+Frame = Literal["cf", "cm", "ce"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Region(_Section):
+    """Where: outline, basins, grids; paths are relative to the configuration file.
+
+    Displacement and water storage are relative to their mean over the reference period.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    title: str
+    outline: Path
+    basins: Path
+    grid_deg: Positive = 0.25
+    cell_deg: Positive = 1.0
+    widen_deg: NotNegative = 2.0
+    reference_start: date
+    reference_end: date
+    licence: str = "not stated"
+    citations: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Region":
+        if self.reference_end <= self.reference_start:
+            raise ValueError("reference_end must be after reference_start")
+        return self
+
+
+class GnssSource(_Section):
+    """Daily vertical displacement of stations.
+
+    `already_removed` names what the producer has taken out of the series: it is not removed again.
+    """
+
+    kind: Literal["sample", "folder"]
+    latency_days: NotNegative
+    already_removed: tuple[Removed, ...] = ()
+    frame: Frame = "cf"
+    folder: Path | None = None
+    sites: Path | None = None
+    steps: Path | None = None
+    unit: Literal["mm", "cm", "m"] = "mm"
+
+    @model_validator(mode="after")
+    def _complete(self) -> "GnssSource":
+        if self.kind == "folder" and (self.folder is None or self.sites is None):
+            raise ValueError("kind = 'folder' needs the keys folder and sites")
+        return self
+
+
+class WeatherSource(_Section):
+    """Daily temperature and pressure at sites; spread over the cells by objective analysis."""
+
+    kind: Literal["sample", "folder"]
+    latency_days: NotNegative
+    folder: Path | None = None
+    sites: Path | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "WeatherSource":
+        if self.kind == "folder" and (self.folder is None or self.sites is None):
+            raise ValueError("kind = 'folder' needs the keys folder and sites")
+        return self
+
+
+class LoadingSource(_Section):
+    """Modelled displacement by atmosphere (NTAL) and ocean (NTOL) at the stations."""
+
+    kind: Literal["folder"]
+    latency_days: NotNegative
+    folder: Path
+    frame: Frame
+
+
+class Sources(_Section):
+    """Where the inputs come from. Without weather a region runs GNSS-only."""
+
+    gnss: GnssSource
+    weather: WeatherSource | None = None
+    loading: LoadingSource | None = None
+
+
+class Models(_Section):
+    """Which bundle of station LSTMs serves the region; an empty name: none, GNSS-only."""
+
+    store: Path | None = None
+    bundle: str = "current"
+
+
+class Simulation(_Section):
+    """How the control stations' networks become displacement of a cell (eq. 8).
+
+    The paper: power 1 over all controls (`n_controls = 0`), no Gaussian process.
+    """
+
+    idw_power: NotNegative = 1.0
+    n_controls: Annotated[int, Field(ge=0)] = 0
+    gaussian_process: bool = False
+    gaussian_process_length_km: Positive = 2000.0
+    gaussian_process_noise_ratio: NotNegative = 2.0
+
+
+class Inversion(_Section):
+    """Eq. (10).
+
+    `beta` is a number, "paper" (0.01 with unit sigma, see `sigma`), or the criterion by which the
+    day's own network and data choose it. `sigma`: "formal" errors of the solutions, "unit" (the
+    paper's unweighted form), or "series", the standard deviation of each station's series over
+    the reference period (the paper's words).
+    """
+
+    beta: Positive | Literal["paper", "abic", "gcv"] = "abic"
+    sigma: Literal["formal", "unit", "series"] = "formal"
+    minimum_stations: Annotated[int, Field(ge=3)] = 10
+
+    @model_validator(mode="after")
+    def _paper_is_unweighted(self) -> "Inversion":
+        if self.beta == "paper" and self.sigma != "unit":
+            raise ValueError("beta = 'paper' belongs to sigma = 'unit'")
+        return self
+
+
+class Products(_Section):
+    """Which estimate is published as `twsa`."""
+
+    published_method: Literal["tragnss", "dwlim"] = "tragnss"
+
+
+class Schedule(_Section):
+    """How many days before the newest one a tick keeps up to date."""
+
+    horizon_days: Annotated[int, Field(ge=1, le=4000)] = 30
+
+
+class Config(_Section):
+    """All of `dwlim.toml`."""
+
+    region: Region
+    sources: Sources
+    qc: GnssQcSettings = GnssQcSettings()
+    forcing: ForcingSettings = ForcingSettings()
+    models: Models = Models()
+    simulation: Simulation = Simulation()
+    inversion: Inversion = Inversion()
+    products: Products = Products()
+    schedule: Schedule = Schedule()
+
+
+def read_config(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Raises
+    ------
+    ConfigError
+        Not there, not TOML, an unknown or missing key, or a value out of range; one sentence a key.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError("no such file", where=str(path),
+                          remedy="make a workspace with: dwlim init WS --region australia") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError("not readable as TOML", where=str(path), got=str(error)) from error
+    return parse_config(content, where=str(path))
+
+
+def parse_config(content: dict[str, Any], *, where: str) -> Config:
+    """The same for content that is already parsed; `where` names it in errors."""
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        first, *others = error.errors(include_url=False)
+        more = f" (and {len(others)} more: {', '.join(map(_key, others))})" if others else ""
+        raise ConfigError(
+            f"{_what(first)}{more}", where=f"{where}: {_key(first)}", expected=first["msg"],
+            got=repr(first["input"])[:120], remedy="see the section on dwlim.toml in the README",
+        ) from error
+
+
+def _key(detail: ErrorDetails) -> str:
+    return ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
+
+
+def _what(detail: ErrorDetails) -> str:
+    return {
+        "extra_forbidden": "unknown key", "missing": "key is missing",
+        "unexpected_keyword_argument": "unknown key",
+    }.get(detail["type"], "value cannot be used")

@@ -1,0 +1,212 @@
+"""Reconciliation: what is known, which published days are out of date, and how a day is made.
+
+The only module that knows the order of the stages: correct, qc, features, simulate, invert,
+products, publish. A tick compares the fingerprint of what each day would be computed from with
+the fingerprint of what is published, and makes the days that differ.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from dwlim_ops.archive.archive import IngestReport
+from dwlim_ops.correct import hydrological_displacement
+from dwlim_ops.errors import StoreError
+from dwlim_ops.invert.daily import Estimate, estimate
+from dwlim_ops.products.contents import Provenance
+from dwlim_ops.qc.forcing import grid_forcing
+from dwlim_ops.qc.gnss import check_gnss, usable
+from dwlim_ops.session import Session
+from dwlim_ops.simulation import Simulated
+from dwlim_ops.state.ledger import ProductRecord
+from dwlim_ops.state.provenance import fingerprint
+
+_log = logging.getLogger(__name__)
+
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known at `as_of`: checked displacement, forcing of the cells, ages of the inputs."""
+
+    as_of: datetime
+    checked: xr.Dataset
+    forcing: xr.Dataset | None
+    newest_day: dict[str, date]
+    remaining_loading: tuple[str, ...]
+
+    def row(self, day: date) -> int:
+        """Index of a day in `checked`."""
+        return int((np.datetime64(day, "D") - self.checked["time"].values[0]) / np.timedelta64(1, "D"))
+
+    @property
+    def days(self) -> list[date]:
+        """All days from the first to the newest."""
+        return [t.item() for t in self.checked["time"].values.astype("datetime64[D]")]
+
+
+@dataclass(frozen=True)
+class PlannedDay:
+    """A day to be made, and why."""
+
+    day: date
+    fingerprint: str
+    revision: int
+    reason: str
+
+
+def ingest(session: Session, name: str, *, as_of: datetime, retrieved_at: datetime) -> IngestReport:
+    """Take in what one source offers at `as_of`."""
+    return session.archive.ingest(session.feeds[name].source, as_of=as_of, retrieved_at=retrieved_at)
+
+
+def observe(session: Session, as_of: datetime) -> Known | None:
+    """Everything that is known at `as_of`, corrected and checked; None without any displacement."""
+    inputs = {name: _read(session, name, as_of) for name in session.feeds}
+    gnss = inputs["gnss"]
+    if gnss is None:
+        return None
+    config = session.config
+    hydrological, remaining = _correct(session, gnss, inputs.get("loading"))
+    outside = session.geometry.distance_outside_deg(
+        gnss["longitude_deg"].values, gnss["latitude_deg"].values)
+    reference = config.region.reference_start, config.region.reference_end
+    checked = check_gnss(hydrological, config.qc, reference=reference,
+                         given_steps=session.given_steps, region_distance_deg=outside)
+    weather = inputs.get("weather")
+    forcing = None if weather is None else grid_forcing(
+        weather, *session.geometry.cells, config.forcing, reference=reference)
+    newest = {name: data["time"].values[-1].astype("datetime64[D]").item()
+              for name, data in inputs.items() if data is not None}
+    return Known(as_of, checked, forcing, newest, remaining)
+
+
+def _read(session: Session, name: str, as_of: datetime) -> xr.Dataset | None:
+    feed = session.feeds[name]
+    data = session.archive.read(feed.source, feed.merge, as_of=as_of)
+    if data is None:
+        return None
+    visible = data.sel(time=slice(None, np.datetime64(feed.source.newest_visible_day(as_of))))
+    return visible if visible.sizes["time"] else None
+
+
+def _correct(
+    session: Session, gnss: xr.Dataset, loading: xr.Dataset | None
+) -> tuple[xr.Dataset, tuple[str, ...]]:
+    """Subtract modelled loading; without a model the loading stays and is named."""
+    source = session.config.sources
+    models = {}
+    if loading is not None:
+        aligned = loading.reindex(time=gnss["time"].values, station=gnss["station"].values)
+        models = {name: aligned[name].values for name in ("ntal_up_mm", "ntol_up_mm")}
+    done = hydrological_displacement(
+        gnss["up_mm"].values, already_removed=frozenset(source.gnss.already_removed) & {"ntal", "ntol"},
+        series_frame=source.gnss.frame, loading_frame=source.loading.frame if source.loading else None,
+        **models)
+    return gnss.assign(up_mm=(("time", "station"), done.up_mm)), done.missing
+
+
+def plan(session: Session, known: Known, *, first: date | None = None, last: date | None = None
+         ) -> list[PlannedDay]:
+    """Days whose inputs are not those of the newest published revision, oldest first.
+
+    Without limits: the days of the horizon before the newest day.
+    """
+    newest = known.days[-1]
+    last = min(last or newest, newest)
+    first = max(first or newest - (session.config.schedule.horizon_days - 1) * ONE_DAY, known.days[0])
+    published = session.ledger.newest_revisions()
+    station_days = usable(known.checked).sum(axis=1)
+    planned = []
+    for offset in range((last - first).days + 1):
+        day = first + offset * ONE_DAY
+        if station_days[known.row(day)] < session.config.inversion.minimum_stations:
+            continue
+        wanted = _fingerprint(session, known, day)
+        record = published.get(day)
+        if record is None:
+            planned.append(PlannedDay(day, wanted, 0, "not published yet"))
+        elif record.fingerprint != wanted:
+            planned.append(PlannedDay(day, wanted, record.revision + 1,
+                                      f"inputs differ from those of r{record.revision:02d}"))
+    return planned
+
+
+def _fingerprint(session: Session, known: Known, day: date) -> str:
+    """SHA-256 over everything that the product of a day is computed from."""
+    row = known.row(day)
+    checked = known.checked
+    displacement = [checked[name].values[row] for name in ("up_mm", "up_sigma_mm", "flag")]
+    places = [checked[name].values for name in ("station", "longitude_deg", "latitude_deg",
+                                                "exclusion")]
+    weather: list[Any] = []
+    simulator = session.simulator
+    if simulator is not None and known.forcing is not None:
+        end = np.datetime64(day, "ns")
+        start = end - np.timedelta64(simulator.features.window_days - 1, "D")
+        window = known.forcing.sel(time=slice(start, end))
+        weather = [window["time"].values, window["temperature_k"].values,
+                   window["pressure_pa"].values]
+    return fingerprint(str(day), *displacement, *places, *weather, session.bundle_id,
+                       session.configuration, session.code, list(known.remaining_loading))
+
+
+@dataclass(frozen=True, eq=False)
+class DayEstimates:
+    """What the inversion says about one day; `simulated` is None on a day without forcing."""
+
+    estimates: dict[str, Estimate]
+    betas: dict[str, float]
+    basin_sigma_mm: dict[str, np.ndarray]
+    simulated: Simulated | None
+    cell_is_used: np.ndarray
+
+
+def estimate_day(session: Session, known: Known, day: date) -> DayEstimates:
+    """Simulate the cells without a station, then invert: `tragnss` always, `dwlim` if it can."""
+    row = known.row(day)
+    stations = known.checked
+    n_stations = stations.sizes["station"]
+    up = np.where(stations["flag"].values[row] == 0, stations["up_mm"].values[row], np.nan)
+    sigma = session.station_sigma_mm(known.checked)[row]
+    simulated = _simulate(session, known, day, up)
+    inversion = session.inversion(stations)
+    n_cells = inversion.data_covariance.shape[0] - n_stations
+    absent = np.full(n_cells, np.nan)
+    observed_cells = session.geometry.holding_cell(
+        stations["longitude_deg"].values, stations["latitude_deg"].values)[np.isfinite(up)]
+    unobserved = ~np.isin(np.arange(n_cells), observed_cells)
+    data = {"tragnss": (np.concatenate([up, absent]), np.concatenate([sigma, absent]))}
+    if simulated is not None:
+        cell_sigma = np.ones(n_cells) if session.config.inversion.sigma == "unit" else (
+            simulated.sigma_mm)
+        data["dwlim"] = (
+            np.concatenate([up, np.where(unobserved, simulated.up_mm[0], np.nan)]),
+            np.concatenate([sigma, cell_sigma]))
+    betas = {method: session.beta(inversion, method, *values) for method, values in data.items()}
+    estimates = {method: estimate(inversion, *values, beta=betas[method])
+                 for method, values in data.items()}
+    of_basins = session.basin_inversion(stations)
+    basin_sigma = {
+        method: estimate(of_basins, *values, beta=betas[method],
+                         variance_factor=float(estimates[method].variance_factor)).sigma_mm
+        for method, values in data.items()}
+    return DayEstimates(estimates, betas, basin_sigma, simulated, unobserved)
+
+
+def _simulate(session: Session, known: Known, day: date, up_mm: np.ndarray) -> Simulated | None:
+    simulator = session.simulator
+    if simulator is None or known.forcing is None:
+        return None
+    rows = np.flatnonzero(known.forcing["time"].values == np.datetime64(day, "ns"))
+    rows = rows[simulator.usable_rows(known.forcing)[rows]]
+    if not rows.size:
+        return None
+    places = known.checked["longitude_deg"].values, known.checked["latitude_deg"].values
+    simulated = simulator.simulate(known.forcing, rows.tolist())
+    return simulator.with_residual(simulated, *places, up_mm[None])

@@ -1,0 +1,215 @@
+"""What a process holds open for one workspace: configuration, geometry, archive, networks."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from dwlim_ops.archive.archive import Archive
+from dwlim_ops.archive.raw import RawStore
+from dwlim_ops.config import Config, read_config
+from dwlim_ops.contracts import Source
+from dwlim_ops.errors import BundleError
+from dwlim_ops.geometry import cell_area_km2
+from dwlim_ops.invert.daily import Inversion, prepare, project
+from dwlim_ops.invert.design import design_matrix
+from dwlim_ops.invert.smoothness import Smoothness
+from dwlim_ops.invert.tuning import choose_beta
+from dwlim_ops.region import RegionGeometry, load_region
+from dwlim_ops.regions import region_folder
+from dwlim_ops.simulate.bundle import read_bundle
+from dwlim_ops.simulate.store import resolve
+from dwlim_ops.simulation import CellSimulator, bind
+from dwlim_ops.sources.folder import FolderGnss, FolderLoading, FolderWeather
+from dwlim_ops.sources.formats.steps import read_steps
+from dwlim_ops.sources.grace import read_grace
+from dwlim_ops.sources.merge import merge_gnss, merge_loading, merge_weather
+from dwlim_ops.sources.sample import SampleGnss, SampleWeather
+from dwlim_ops.state.ledger import Ledger
+from dwlim_ops.state.provenance import code_fingerprint, fingerprint
+from dwlim_ops.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+
+#: Eq. (10) of the paper, with unit sigma.
+PAPER_BETA = 0.01
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A configured source and how its granules become one dataset."""
+
+    source: Source
+    merge: Callable[[Sequence[xr.Dataset]], xr.Dataset]
+
+
+def built_in_models() -> Path:
+    """The model store that comes with the code."""
+    packaged = Path(str(resources.files("dwlim_ops"))) / "models_store"
+    return packaged if packaged.is_dir() else packaged.parent.parent / "models_store"
+
+
+class Session:
+    """Opens a workspace; everything heavy is built at first use and kept."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.config: Config = read_config(workspace.config_file)
+        workspace.state.mkdir(parents=True, exist_ok=True)
+        self.ledger = Ledger(workspace.ledger_url)
+        self.archive = Archive(RawStore(workspace.raw), self.ledger)
+        self.bundle_refusal = ""
+        self._inversions: dict[str, tuple[Inversion, Inversion]] = {}
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self.ledger.close()
+
+    @cached_property
+    def geometry(self) -> RegionGeometry:
+        """Grid, cells and basins."""
+        return load_region(self.config.region, self.workspace.root)
+
+    @cached_property
+    def feeds(self) -> dict[str, Feed]:
+        """The configured sources by name."""
+        root, sources = self.workspace.root, self.config.sources
+        gnss, weather, loading = sources.gnss, sources.weather, sources.loading
+        feeds = {}
+        if gnss.kind == "sample":
+            feeds["gnss"] = Feed(
+                SampleGnss(region_folder(self.config.region.name), gnss.latency_days), merge_gnss)
+        elif gnss.folder is not None and gnss.sites is not None:
+            feeds["gnss"] = Feed(FolderGnss(
+                root / gnss.folder, sites_file=root / gnss.sites, unit=gnss.unit,
+                latency_days=gnss.latency_days), merge_gnss)
+        if weather is not None and weather.kind == "sample":
+            feeds["weather"] = Feed(SampleWeather(
+                region_folder(self.config.region.name), weather.latency_days), merge_weather)
+        elif weather is not None and weather.folder is not None and weather.sites is not None:
+            feeds["weather"] = Feed(FolderWeather(
+                root / weather.folder, sites_file=root / weather.sites,
+                latency_days=weather.latency_days), merge_weather)
+        if loading is not None and gnss.sites is not None:
+            feeds["loading"] = Feed(FolderLoading(
+                root / loading.folder, sites_file=root / gnss.sites,
+                latency_days=loading.latency_days), merge_loading)
+        return feeds
+
+    @cached_property
+    def given_steps(self) -> tuple[tuple[date, str], ...]:
+        """Known steps of the stations, from the table `date,station` of the configuration."""
+        path = self.config.sources.gnss.steps
+        return () if path is None else read_steps(self.workspace.root / path)
+
+    @property
+    def model_store(self) -> Path:
+        """The configured model store, or the one that comes with the code."""
+        store = self.config.models.store
+        return built_in_models() if store is None else self.workspace.root / store
+
+    @cached_property
+    def simulator(self) -> CellSimulator | None:
+        """The station LSTMs bound to the region's cells; None: the region runs GNSS-only.
+
+        A bundle that is damaged or does not serve is reported (`bundle_refusal`) and counts as
+        absent.
+        """
+        name, store = self.config.models.bundle, self.model_store
+        region = self.config.region.name
+        if not name or "weather" not in self.feeds or not (store / region).is_dir():
+            return None
+        try:
+            folder = resolve(store, region, name)
+            return bind(read_bundle(folder), self.geometry, region=region, bundle_id=folder.name)
+        except BundleError as error:
+            self.bundle_refusal = str(error)
+            _log.error("GNSS-only, the bundle is refused: %s", error)
+            return None
+
+    @property
+    def bundle_id(self) -> str:
+        """Identifier of the serving bundle, empty without one."""
+        return self.simulator.bundle_id if self.simulator is not None else ""
+
+    @cached_property
+    def grace(self) -> xr.Dataset | None:
+        """Monthly GRACE of the embedded sample, for comparison only."""
+        if self.config.sources.gnss.kind != "sample":
+            return None
+        return read_grace(region_folder(self.config.region.name) / "grace.nc")
+
+    @cached_property
+    def smoothness(self) -> Smoothness:
+        """The prior of the region's grid."""
+        return Smoothness(self.geometry.grid.domain)
+
+    def inversion(self, stations: xr.Dataset) -> Inversion:
+        """Inversion for these stations followed by every simulated cell; kept while they last."""
+        return self._inversions_of(stations)[0]
+
+    def basin_inversion(self, stations: xr.Dataset) -> Inversion:
+        """The same for the means over basins."""
+        return self._inversions_of(stations)[1]
+
+    def _inversions_of(self, stations: xr.Dataset) -> tuple[Inversion, Inversion]:
+        places = [stations[name].values for name in ("longitude_deg", "latitude_deg")]
+        key = fingerprint(*places)
+        if key not in self._inversions:
+            _log.info("preparing the inversion for %d stations", places[0].size)
+            grid = self.geometry.grid
+            cells = self.geometry.cells if self.simulator is not None else (np.zeros(0),) * 2
+            points = [np.concatenate(pair) for pair in zip(places, cells, strict=True)]
+            design = design_matrix(*points, grid, frame=self.config.sources.gnss.frame)
+            cells_of_grid = prepare(design, Smoothness(grid.domain),
+                                    cell_area_km2(grid.cells[1], grid.spacing_deg))
+            of_basins = project(cells_of_grid, self.geometry.basins.weight)
+            self._inversions = {key: (cells_of_grid, of_basins)}
+        return self._inversions[key]
+
+    def station_sigma_mm(self, checked: xr.Dataset) -> Array:
+        """Errors that the inversion gives to the stations, (time, station)."""
+        formal: Array = checked["up_sigma_mm"].values
+        kind = self.config.inversion.sigma
+        if kind == "formal":
+            return formal
+        if kind == "unit":
+            return np.ones_like(formal)
+        period = slice(str(self.config.region.reference_start), str(self.config.region.reference_end))
+        inside = checked.sel(time=period)
+        values = np.where(inside["flag"].values == 0, inside["up_mm"].values, np.nan)
+        deviation = pd.DataFrame(values).std().to_numpy()
+        return np.broadcast_to(np.where(np.isfinite(deviation), deviation, np.nanmedian(deviation)),
+                               formal.shape)
+
+    def beta(self, inversion: Inversion, up_mm: Array, sigma_mm: Array) -> float:
+        """Weight of the smoothness for the data of one day, as configured."""
+        wanted = self.config.inversion.beta
+        if wanted == "paper":
+            return PAPER_BETA
+        if wanted in ("abic", "gcv"):
+            return choose_beta(inversion, up_mm[None], sigma_mm, method=wanted).beta
+        return float(wanted)
+
+    @cached_property
+    def code(self) -> str:
+        """Fingerprint of the code."""
+        return code_fingerprint()
+
+    @cached_property
+    def configuration(self) -> str:
+        """Fingerprint of everything in the configuration that a product depends on."""
+        content = self.config.model_dump(mode="json", exclude={"schedule"})
+        outline = (self.workspace.root / self.config.region.outline).read_text()
+        basins = (self.workspace.root / self.config.region.basins).read_text()
+        return fingerprint(content, outline, basins)

@@ -1,0 +1,92 @@
+"""Which bundle a region serves: `<store>/<region>/current.toml`.
+
+    bundle = "meemd-0123456789abcdef"       # what "current" means
+
+    [bundles]                               # roles
+    meemd = "meemd-0123456789abcdef"
+    causal = "causal-fedcba9876543210"
+"""
+
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Final
+
+from dwlim_ops.errors import BundleError
+from dwlim_ops.simulate.bundle import MANIFEST, read_bundle
+from dwlim_ops.simulate.manifest import to_toml
+
+CURRENT: Final = "current"
+POINTER: Final = "current.toml"
+
+
+def resolve(store: Path, region: str, name: str) -> Path:
+    """Folder of the bundle that `name` means: "current", a role, or an id.
+
+    Raises
+    ------
+    BundleError
+        No such name, or it points to a bundle that is not there; lists what exists.
+    """
+    existing = _existing(store / region)
+    current, roles = _pointer(store / region)
+    bundle_id = current if name == CURRENT else roles.get(name, name)
+    if bundle_id not in existing:
+        raise BundleError(
+            "no such bundle", where=f"{store / region}: {name}",
+            expected=f"'{CURRENT}', a role of {sorted(roles)} or an id of {existing}",
+            got=f"'{bundle_id}'" if bundle_id else f"no '{CURRENT}' in {POINTER}",
+            remedy="train a bundle and promote it, or name one that exists",
+        )
+    return store / region / bundle_id
+
+
+def promote(store: Path, region: str, bundle_id: str, *, role: str | None = None) -> None:
+    """Make a bundle the region's current one, or the one of a role, in one atomic step.
+
+    The bundle is read and proven first. Promoting an earlier id rolls back.
+
+    Raises
+    ------
+    BundleError
+        The bundle does not exist or does not read; the pointer is then unchanged.
+    """
+    if role == CURRENT:
+        raise BundleError("reserved name", where=f"{store / region}: role", got=CURRENT,
+                          expected="any other name", remedy="leave the role out")
+    if bundle_id not in _existing(store / region):
+        raise BundleError("no such bundle", where=str(store / region), got=bundle_id,
+                          expected=f"an id of {_existing(store / region)}")
+    read_bundle(store / region / bundle_id)
+    current, roles = _pointer(store / region)
+    if role is None:
+        current = bundle_id
+    else:
+        roles = {**roles, role: bundle_id}
+    content = {**({"bundle": current} if current else {}), "bundles": dict(sorted(roles.items()))}
+    _replace(store / region / POINTER, to_toml(content))
+
+
+def _existing(folder: Path) -> list[str]:
+    return sorted(path.parent.name for path in folder.glob(f"[!.]*/{MANIFEST}"))
+
+
+def _pointer(folder: Path) -> tuple[str, dict[str, str]]:
+    path = folder / POINTER
+    if not path.exists():
+        return "", {}
+    try:
+        content = tomllib.loads(path.read_text())
+        return str(content.get("bundle", "")), dict(content.get("bundles", {}))
+    except (OSError, ValueError, TypeError) as error:
+        raise BundleError("pointer is not readable", where=str(path), got=repr(error),
+                          expected='bundle = "ID" and a table [bundles] of roles',
+                          remedy="mend the file, or delete it and promote again") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".writing-", delete=False,
+                                     encoding="utf-8") as stream:
+        stream.write(text)
+    Path(stream.name).chmod(0o644)
+    Path(stream.name).replace(path)

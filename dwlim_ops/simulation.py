@@ -1,0 +1,150 @@
+"""From the forcing of the cells to simulated displacement: features, networks, interpolation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from dwlim_ops.contracts import FORCING_FLAGS
+from dwlim_ops.errors import BundleError
+from dwlim_ops.features.scaler import Scaler
+from dwlim_ops.features.sequences import FeatureSet, as_of_sequences
+from dwlim_ops.geometry import KM_PER_DEGREE, distance_deg
+from dwlim_ops.region import RegionGeometry
+from dwlim_ops.simulate.bundle import Bundle, check_serves
+from dwlim_ops.simulate.interpolate import (
+    idw_weights,
+    residual_correction,
+    virtual_displacement,
+)
+from dwlim_ops.simulate.lstm import simulate
+from dwlim_ops.simulate.unseen_errors import cell_sigma_mm
+
+Array = NDArray[np.float64]
+
+#: Share of the trailing window's days that must have been observed.
+MINIMUM_PRESENT_SHARE = 0.85
+
+#: Correlation length and scatter of the errors' logarithm between stations.
+ERROR_LENGTH_KM = 500.0
+ERROR_NOISE_RATIO = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Simulated:
+    """Displacement of every cell and its spread over the seeds, mm, (n_days, n_cells).
+
+    `sigma_mm` (n_cells,) is the error measured at unseen stations in unseen years.
+    """
+
+    up_mm: Array
+    spread_mm: Array
+    sigma_mm: Array
+
+
+@dataclass(frozen=True, eq=False)
+class CellSimulator:
+    """A bundle bound to the cells of a region."""
+
+    bundle_id: str
+    bundle: Bundle
+    geometry: RegionGeometry
+    features: FeatureSet
+    scaler: Scaler
+    weights: Array
+    sigma_mm: Array
+
+    def usable_rows(self, forcing: xr.Dataset) -> NDArray[np.bool_]:
+        """Days that can be simulated, shape (time,).
+
+        The day itself has temperature and pressure, and so have most days of its trailing window;
+        the others of the window are at their climatology.
+        """
+        absent = FORCING_FLAGS["temperature_absent"] | FORCING_FLAGS["pressure_absent"]
+        present = ((forcing["flag"].values & absent) == 0).all(axis=1)
+        window = self.features.window_days
+        in_window = np.convolve(present, np.ones(window, dtype=np.int64))[:present.size]
+        enough: NDArray[np.bool_] = in_window >= MINIMUM_PRESENT_SHARE * window
+        enough[:window - 1] = False
+        return present & enough
+
+    def networks(self, forcing: xr.Dataset, rows: Sequence[int], cells: NDArray[np.intp] | slice,
+                 progress: Callable[[str], None] = lambda _: None) -> NDArray[np.float32]:
+        """Displacement by every network, mm, (n_controls, n_seeds, len(rows), n_cells)."""
+        scaler = self.scaler if isinstance(cells, slice) else self.scaler.subset(cells)
+        normalised = scaler.normalise(
+            forcing["temperature_k"].values[:, cells], forcing["pressure_pa"].values[:, cells])
+        simulated = []
+        for row in rows:
+            sequences = as_of_sequences(*normalised, [row], self.features)[0]
+            simulated.append(simulate(self.bundle.lstms, sequences))
+            progress(str(forcing["time"].values[row])[:10])
+        return np.stack(simulated, axis=2)
+
+    def simulate(self, forcing: xr.Dataset, rows: Sequence[int],
+                 progress: Callable[[str], None] = lambda _: None) -> Simulated:
+        """Displacement of all cells on some days (rows of `forcing` that are usable)."""
+        virtual = virtual_displacement(
+            self.networks(forcing, rows, slice(None), progress), self.weights)
+        return Simulated(virtual.up_mm, virtual.spread_mm, self.sigma_mm)
+
+    def with_residual(self, simulated: Simulated, longitude_deg: Array, latitude_deg: Array,
+                      up_mm: Array) -> Simulated:
+        """Add what same-day stations, `up_mm` (n_days, n_stations), say if the bundle asks for it.
+
+        Raises nothing; without the option in the bundle the simulation is returned as it is.
+        """
+        residual = self.bundle.manifest.interpolation.residual
+        if residual is None:
+            return simulated
+        cell = self.geometry.cell_of(longitude_deg, latitude_deg)
+        between = distance_deg(longitude_deg, latitude_deg, longitude_deg, latitude_deg)
+        to_cells = distance_deg(longitude_deg, latitude_deg, *self.geometry.cells)
+        correction = residual_correction(
+            up_mm, simulated.up_mm[:, cell], between * KM_PER_DEGREE, to_cells * KM_PER_DEGREE,
+            length_km=residual.length_km, noise_ratio=residual.noise_ratio,
+            signal_sigma_mm=residual.signal_sigma_mm)
+        return Simulated(simulated.up_mm + correction.correction_mm, simulated.spread_mm,
+                         simulated.sigma_mm)
+
+
+def control_weights(bundle_controls: tuple[Array, Array], geometry: RegionGeometry, *,
+                    power: float, n_controls: int) -> Array:
+    """Eq. (8) for every cell, a control left out of its own cell; (n_controls, n_cells)."""
+    longitude, latitude = bundle_controls
+    own = geometry.holding_cell(longitude, latitude)[:, None] == np.arange(geometry.cells[0].size)
+    return idw_weights(distance_deg(longitude, latitude, *geometry.cells), power=power,
+                       n_controls=n_controls, excluded=own)
+
+
+def bind(bundle: Bundle, geometry: RegionGeometry, *, region: str, bundle_id: str
+         ) -> CellSimulator:
+    """Prepare a bundle for the cells of a region.
+
+    Raises
+    ------
+    BundleError
+        The bundle was made for another region, other features or other cells.
+    """
+    manifest = bundle.manifest
+    features = FeatureSet.from_dict(manifest.feature_set)
+    check_serves(bundle, region=region, feature_names=features.names)
+    scaler = Scaler.from_arrays(manifest.scaler_kind, bundle.scaler)
+    n_cells = geometry.cells[0].size
+    if scaler.n_cells not in (1, n_cells):
+        raise BundleError(
+            "made for other cells", where=f"bundle {region}/{manifest.name}",
+            expected=f"{n_cells} cells of the region", got=f"{scaler.n_cells} in the scaler",
+            remedy="train again after a change of outline or cell_deg")
+    controls = np.array(manifest.controls.longitude_deg), np.array(manifest.controls.latitude_deg)
+    errors = manifest.station_errors
+    at = np.array(errors.longitude_deg), np.array(errors.latitude_deg)
+    sigma = cell_sigma_mm(
+        np.array(errors.rmse_mm), distance_deg(*at, *at) * KM_PER_DEGREE,
+        distance_deg(*at, *geometry.cells) * KM_PER_DEGREE,
+        length_km=ERROR_LENGTH_KM, noise_ratio=ERROR_NOISE_RATIO)
+    weights = control_weights(controls, geometry, power=manifest.interpolation.power,
+                              n_controls=manifest.interpolation.n_controls)
+    return CellSimulator(bundle_id, bundle, geometry, features, scaler, weights, sigma)

@@ -1,0 +1,86 @@
+"""Several parsed files as one dataset on a regular daily axis."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from dwlim_ops.errors import ContractError
+
+DAY: Final = np.timedelta64(1, "D")
+
+
+def merge_gnss(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Union of days and stations, every day from the first to the last.
+
+    On equal day and station a later dataset wins, unless its value is NaN; value, sigma and flag
+    stay together. `flag` is there if any dataset has it. Stations are sorted by name; the later
+    dataset gives their place.
+
+    Raises
+    ------
+    ContractError
+        Nothing to merge.
+    """
+    flagged = any("flag" in dataset for dataset in datasets)
+    groups = [("up_mm", "up_sigma_mm", *(("flag",) if flagged else ()))]
+    return _merge(datasets, "station", groups, ("longitude_deg", "latitude_deg", "height_m"))
+
+
+def merge_weather(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Union of days and sites, every day from the first to the last.
+
+    On equal day and site a later dataset wins for each variable, unless its value is NaN.
+
+    Raises
+    ------
+    ContractError
+        Nothing to merge.
+    """
+    groups = [("temperature_k",), ("pressure_pa",)]
+    return _merge(datasets, "site", groups, ("longitude_deg", "latitude_deg"))
+
+
+def merge_loading(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Union of days and stations, every day from the first to the last.
+
+    On equal day and station a later dataset wins for each variable, unless its value is NaN.
+
+    Raises
+    ------
+    ContractError
+        Nothing to merge.
+    """
+    return _merge(datasets, "station", [("ntal_up_mm",), ("ntol_up_mm",)], ())
+
+
+def _merge(
+    datasets: Sequence[xr.Dataset], dim: str, groups: Sequence[tuple[str, ...]],
+    places: tuple[str, ...],
+) -> xr.Dataset:
+    """Merge by groups of variables; the first variable of a group decides what is present."""
+    if not datasets:
+        raise ContractError("nothing to merge", where=f"merge by {dim}", expected="a dataset")
+    days = [dataset["time"].values.astype("datetime64[D]") for dataset in datasets]
+    names = [dataset[dim].values for dataset in datasets]
+    first, last = min(d.min() for d in days), max(d.max() for d in days)
+    axis = np.arange(first, last + DAY, dtype="datetime64[D]")
+    union = np.unique(np.concatenate(names))
+    shape = (axis.size, union.size)
+    merged = {name: np.zeros(shape, np.uint16) if name == "flag" else np.full(shape, np.nan)
+              for group in groups for name in group}
+    place = {name: np.full(union.size, np.nan) for name in places}
+    for dataset, day, name in zip(datasets, days, names, strict=True):
+        columns = np.searchsorted(union, name)
+        target = np.ix_((day - first).astype(np.int64), columns)
+        for key in places:
+            place[key][columns] = dataset.variables[key].values
+        for group in groups:
+            present = np.isfinite(dataset.variables[group[0]].values)
+            for key in group:
+                values = dataset.variables[key].values if key in dataset.variables else np.uint16(0)
+                merged[key][target] = np.where(present, values, merged[key][target])
+    coordinates = {"time": ("time", axis.astype("datetime64[ns]")), dim: (dim, union),
+                   **{key: (dim, values) for key, values in place.items()}}
+    return xr.Dataset({key: (("time", dim), values) for key, values in merged.items()}, coordinates)

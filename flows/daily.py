@@ -1,0 +1,41 @@
+"""One tick: ingest, plan, make what is out of date, publish."""
+
+from datetime import date, datetime
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from dwlim_ops.reconcile import Known, PlannedDay
+from dwlim_ops.session import Session
+from dwlim_ops.telemetry.progress import progress
+from dwlim_ops.tick import TickReport, finish, make_day, observe_and_plan
+from flows.ingest import ingest
+
+
+@task(name="plan", cache_policy=NO_CACHE, persist_result=False)
+def plan(session: Session, as_of: datetime, first: date | None,
+         last: date | None) -> tuple[Known | None, list[PlannedDay]]:
+    """What is known, and which days are out of date."""
+    return observe_and_plan(session, as_of, first=first, last=last)
+
+
+@task(name="make-day", task_run_name="make-{planned.day}", cache_policy=NO_CACHE,
+      persist_result=False)
+def make(session: Session, known: Known, planned: PlannedDay, *, pictures: bool) -> str:
+    """Estimate and publish one day; returns what hindered it, empty if nothing did."""
+    return make_day(session, known, planned, pictures=pictures)
+
+
+@flow(name="daily", validate_parameters=False, persist_result=False)
+def daily(session: Session, as_of: datetime, retrieved_at: datetime, *, first: date | None = None,
+          last: date | None = None, pictures: bool = True, bar: bool = True) -> TickReport:
+    """Run one tick at `as_of`; `first` and `last` replace the horizon of the configuration."""
+    reports = ingest(session, as_of, retrieved_at)
+    known, planned = plan(session, as_of, first, last)
+    hindered = {}
+    if known is not None:
+        with progress("days", len(planned) if bar else 0) as advance:
+            for day in planned:
+                hindered[day.day] = make(session, known, day, pictures=pictures)
+                advance(str(day.day))
+    return finish(session, as_of, known, reports, planned, hindered)

@@ -1,0 +1,24 @@
+"""How Prefect runs here: inside the workspace, on loopback, without a word to the internet."""
+
+import os
+from pathlib import Path
+
+
+def configure_prefect(workspace: Path) -> None:
+    """Set Prefect's environment; must run before prefect is imported.
+
+    A server that is already configured (PREFECT_API_URL) is used; otherwise one is started for as
+    long as the process lives, its database in the workspace. Values already set are kept.
+    """
+    defaults = {
+        "PREFECT_HOME": str((workspace / "state" / "prefect").resolve()),
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
+        "PREFECT_CLI_PROMPT": "false",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
