@@ -2,6 +2,7 @@
 
 import tomllib
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from dwlim_ops.errors import ConfigError
+from dwlim_ops.features.sequences import FeatureSet
 from dwlim_ops.qc.forcing import ForcingSettings
 from dwlim_ops.qc.settings import GnssQcSettings
+from dwlim_ops.simulate.train import TrainingSettings
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -108,17 +111,50 @@ class Models(_Section):
     bundle: str = "current"
 
 
-class Simulation(_Section):
-    """How the control stations' networks become displacement of a cell (eq. 8).
+class Span(_Section):
+    """Days, both included."""
 
-    The paper: power 1 over all controls (`n_controls = 0`), no Gaussian process.
+    first: date
+    last: date
+
+
+class ResidualKriging(_Section):
+    """Same-day residuals of the stations spread to the cells by a Gaussian process."""
+
+    length_km: Positive = 2000.0
+    noise_ratio: NotNegative = 2.0
+    signal_sigma_mm: Positive = 2.5
+
+
+class Training(_Section):
+    """How one bundle of station LSTMs is trained, by `dwlim train`.
+
+    `minimum_correlation`: stations whose |PCC| with temperature or pressure on training days
+    exceeds it become controls (the paper: 0.5). `idw_power`, `n_controls`: eq. (8); the paper
+    takes power 1 over all controls (0). `residual_kriging` is off unless its table is there.
+    The third span is never trained on: it gives the scores and the errors of the cells.
     """
 
+    features: FeatureSet
+    scaler: Literal["per_cell", "common"] = "per_cell"
+    training: Span
+    validation: Span
+    test: Span
+    stride_days: Annotated[int, Field(ge=1)] = 1
+    minimum_correlation: NotNegative = 0.5
+    minimum_days: Annotated[int, Field(ge=30)] = 365
+    networks: TrainingSettings = TrainingSettings()
     idw_power: NotNegative = 1.0
     n_controls: Annotated[int, Field(ge=0)] = 0
-    gaussian_process: bool = False
-    gaussian_process_length_km: Positive = 2000.0
-    gaussian_process_noise_ratio: NotNegative = 2.0
+    residual_kriging: ResidualKriging | None = None
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Training":
+        spans = sorted((span.first, span.last)
+                       for span in (self.training, self.validation, self.test))
+        if any(later[0] <= earlier[1] for earlier, later in pairwise(spans)):
+            raise ValueError("training, validation and test must not share a day")
+        return self
 
 
 class Inversion(_Section):
@@ -161,10 +197,10 @@ class Config(_Section):
     qc: GnssQcSettings = GnssQcSettings()
     forcing: ForcingSettings = ForcingSettings()
     models: Models = Models()
-    simulation: Simulation = Simulation()
     inversion: Inversion = Inversion()
     products: Products = Products()
     schedule: Schedule = Schedule()
+    training: dict[str, Training] = {}
 
 
 def read_config(path: Path) -> Config:

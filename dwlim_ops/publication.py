@@ -81,7 +81,14 @@ def _publish_pictures(session: Session, product: DayProduct, planned: PlannedDay
                  day_map(product, geometry.grid, geometry.outline, geometry.basins))
     tree.replace(published, tree.basin_plot_path(region.name, planned.day, planned.revision),
                  basin_plot(rows, geometry.basins, region_title=region.title, end_day=planned.day,
-                            grace=session.grace_of_basins))
+                            grace=_monthly_of_basins(session)))
+
+
+def _monthly_of_basins(session: Session) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    if session.grace is None:
+        return {}
+    return {basin: (session.grace.middle, session.grace.twsa_mm[:, column])
+            for column, basin in enumerate(session.geometry.basins.identifier)}
 
 
 def _publish_basins(session: Session, rows: tuple[BasinRow, ...]) -> None:
@@ -139,14 +146,13 @@ def _stations(known: Known, day: date, estimates: DayEstimates) -> StationTable:
 
 
 def _simulated(session: Session, known: Known, day: DayEstimates) -> SimulatedTable | None:
-    if day.simulated is None:
+    simulated, used = day.data.simulated, day.data.unobserved
+    if simulated is None:
         return None
-    used, n_stations = day.cell_is_used, known.checked.sizes["station"]
     longitude, latitude = session.geometry.cells
-    return SimulatedTable(
-        longitude[used], latitude[used], day.simulated.up_mm[0, used],
-        day.simulated.sigma_mm[used], day.simulated.spread_mm[0, used],
-        day.estimates["dwlim"].residual_mm[n_stations:][used])
+    residual = day.estimates["dwlim"].residual_mm[known.checked.sizes["station"]:]
+    return SimulatedTable(longitude[used], latitude[used], simulated.up_mm[0, used],
+                          simulated.sigma_mm[used], simulated.spread_mm[0, used], residual[used])
 
 
 def _previous(session: Session, planned: PlannedDay) -> DayProduct | None:

@@ -12,20 +12,20 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from dwlim_ops.archive.archive import IngestReport
 from dwlim_ops.correct import hydrological_displacement
-from dwlim_ops.errors import StoreError
 from dwlim_ops.invert.daily import Estimate, estimate
-from dwlim_ops.products.contents import Provenance
 from dwlim_ops.qc.forcing import grid_forcing
 from dwlim_ops.qc.gnss import check_gnss, usable
 from dwlim_ops.session import Session
 from dwlim_ops.simulation import Simulated
-from dwlim_ops.state.ledger import ProductRecord
 from dwlim_ops.state.provenance import fingerprint
 
 _log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
 
 ONE_DAY = timedelta(days=1)
 
@@ -157,49 +157,64 @@ def _fingerprint(session: Session, known: Known, day: date) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class DayEstimates:
-    """What the inversion says about one day; `simulated` is None on a day without forcing."""
+class DayData:
+    """What the inversion of one day is given: per method displacement and sigma of all points,
+    stations first, then cells, NaN where absent, (m,). `unobserved` marks cells without a station.
+    """
 
+    by_method: dict[str, tuple[Array, Array]]
+    unobserved: NDArray[np.bool_]
+    simulated: Simulated | None
+
+
+@dataclass(frozen=True, eq=False)
+class DayEstimates:
+    """What the inversion says about one day."""
+
+    data: DayData
     estimates: dict[str, Estimate]
     betas: dict[str, float]
-    basin_sigma_mm: dict[str, np.ndarray]
-    simulated: Simulated | None
-    cell_is_used: np.ndarray
+    basin_sigma_mm: dict[str, Array]
+
+
+def day_data(session: Session, known: Known, day: date) -> DayData:
+    """Displacement of the day's stations, and of the cells without one where they are simulated.
+
+    `tragnss` has the stations alone, `dwlim` both; the latter is missing without forcing.
+    """
+    row, checked = known.row(day), known.checked
+    up = np.where(checked["flag"].values[row] == 0, checked["up_mm"].values[row], np.nan)
+    sigma = session.station_sigma_mm(checked)[row]
+    simulated = _simulate(session, known, day, up)
+    n_cells = session.geometry.cells[0].size if session.simulator is not None else 0
+    observed = session.geometry.holding_cell(
+        checked["longitude_deg"].values, checked["latitude_deg"].values)[np.isfinite(up)]
+    unobserved = ~np.isin(np.arange(n_cells), observed)
+    absent = np.full(n_cells, np.nan)
+    by_method = {"tragnss": (np.concatenate([up, absent]), np.concatenate([sigma, absent]))}
+    if simulated is not None:
+        unit = session.config.inversion.sigma == "unit"
+        by_method["dwlim"] = (
+            np.concatenate([up, np.where(unobserved, simulated.up_mm[0], np.nan)]),
+            np.concatenate([sigma, np.ones(n_cells) if unit else simulated.sigma_mm]))
+    return DayData(by_method, unobserved, simulated)
 
 
 def estimate_day(session: Session, known: Known, day: date) -> DayEstimates:
-    """Simulate the cells without a station, then invert: `tragnss` always, `dwlim` if it can."""
-    row = known.row(day)
-    stations = known.checked
-    n_stations = stations.sizes["station"]
-    up = np.where(stations["flag"].values[row] == 0, stations["up_mm"].values[row], np.nan)
-    sigma = session.station_sigma_mm(known.checked)[row]
-    simulated = _simulate(session, known, day, up)
-    inversion = session.inversion(stations)
-    n_cells = inversion.data_covariance.shape[0] - n_stations
-    absent = np.full(n_cells, np.nan)
-    observed_cells = session.geometry.holding_cell(
-        stations["longitude_deg"].values, stations["latitude_deg"].values)[np.isfinite(up)]
-    unobserved = ~np.isin(np.arange(n_cells), observed_cells)
-    data = {"tragnss": (np.concatenate([up, absent]), np.concatenate([sigma, absent]))}
-    if simulated is not None:
-        cell_sigma = np.ones(n_cells) if session.config.inversion.sigma == "unit" else (
-            simulated.sigma_mm)
-        data["dwlim"] = (
-            np.concatenate([up, np.where(unobserved, simulated.up_mm[0], np.nan)]),
-            np.concatenate([sigma, cell_sigma]))
-    betas = {method: session.beta(inversion, method, *values) for method, values in data.items()}
-    estimates = {method: estimate(inversion, *values, beta=betas[method])
-                 for method, values in data.items()}
-    of_basins = session.basin_inversion(stations)
-    basin_sigma = {
-        method: estimate(of_basins, *values, beta=betas[method],
-                         variance_factor=float(estimates[method].variance_factor)).sigma_mm
-        for method, values in data.items()}
-    return DayEstimates(estimates, betas, basin_sigma, simulated, unobserved)
+    """Invert the data of one day for the cells of the grid, with errors of cells and basins."""
+    data = day_data(session, known, day)
+    inversion = session.inversion(known.checked)
+    of_basins = session.basin_inversion(known.checked)
+    estimates, betas, basin_sigma = {}, {}, {}
+    for method, (up, sigma) in data.by_method.items():
+        beta = betas[method] = session.beta(inversion, up, sigma)
+        one = estimates[method] = estimate(inversion, up, sigma, beta=beta)
+        basin_sigma[method] = estimate(of_basins, up, sigma, beta=beta,
+                                       variance_factor=float(one.variance_factor)).sigma_mm
+    return DayEstimates(data, estimates, betas, basin_sigma)
 
 
-def _simulate(session: Session, known: Known, day: date, up_mm: np.ndarray) -> Simulated | None:
+def _simulate(session: Session, known: Known, day: date, up_mm: Array) -> Simulated | None:
     simulator = session.simulator
     if simulator is None or known.forcing is None:
         return None

@@ -1,7 +1,9 @@
 """What a process holds open for one workspace: configuration, geometry, archive, networks."""
 
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -35,6 +37,7 @@ from dwlim_ops.sources.merge import merge_gnss, merge_loading, merge_weather
 from dwlim_ops.sources.sample import SampleGnss, SampleWeather
 from dwlim_ops.state.ledger import Ledger
 from dwlim_ops.state.provenance import code_fingerprint, fingerprint
+from dwlim_ops.verify.grace import MonthlyBasins, grace_of_basins
 from dwlim_ops.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -106,6 +109,11 @@ class Session:
                 latency_days=loading.latency_days), merge_loading)
         return feeds
 
+    @property
+    def first_issue_delay_days(self) -> int:
+        """Days after which a day's displacement comes in."""
+        return math.ceil(self.config.sources.gnss.latency_days)
+
     @cached_property
     def given_steps(self) -> tuple[tuple[date, str], ...]:
         """Known steps of the stations, from the table `date,station` of the configuration."""
@@ -137,22 +145,37 @@ class Session:
             _log.error("GNSS-only, the bundle is refused: %s", error)
             return None
 
+    @contextmanager
+    def serving(self, name: str) -> Iterator[None]:
+        """For a while another bundle of the store serves, by role or id."""
+        kept = self.config
+        models = kept.models.model_copy(update={"bundle": name})
+        try:
+            self._serve(kept.model_copy(update={"models": models}))
+            yield
+        finally:
+            self._serve(kept)
+
+    def _serve(self, config: Config) -> None:
+        self.config = config
+        self._inversions = {}
+        for name in ("simulator", "configuration"):
+            self.__dict__.pop(name, None)
+
     @property
     def bundle_id(self) -> str:
         """Identifier of the serving bundle, empty without one."""
         return self.simulator.bundle_id if self.simulator is not None else ""
 
     @cached_property
-    def grace(self) -> xr.Dataset | None:
-        """Monthly GRACE of the embedded sample, for comparison only."""
+    def grace(self) -> MonthlyBasins | None:
+        """Monthly GRACE means of the basins from the embedded sample, for comparison only."""
+        region = self.config.region
         if self.config.sources.gnss.kind != "sample":
             return None
-        return read_grace(region_folder(self.config.region.name) / "grace.nc")
-
-    @cached_property
-    def smoothness(self) -> Smoothness:
-        """The prior of the region's grid."""
-        return Smoothness(self.geometry.grid.domain)
+        data = read_grace(region_folder(region.name) / "grace.nc")
+        return grace_of_basins(data, self.geometry.grid, self.geometry.basins,
+                               reference=(region.reference_start, region.reference_end))
 
     def inversion(self, stations: xr.Dataset) -> Inversion:
         """Inversion for these stations followed by every simulated cell; kept while they last."""
@@ -209,7 +232,7 @@ class Session:
     @cached_property
     def configuration(self) -> str:
         """Fingerprint of everything in the configuration that a product depends on."""
-        content = self.config.model_dump(mode="json", exclude={"schedule"})
+        content = self.config.model_dump(mode="json", exclude={"schedule", "training"})
         outline = (self.workspace.root / self.config.region.outline).read_text()
         basins = (self.workspace.root / self.config.region.basins).read_text()
         return fingerprint(content, outline, basins)

@@ -131,12 +131,12 @@ def bind(bundle: Bundle, geometry: RegionGeometry, *, region: str, bundle_id: st
     manifest = bundle.manifest
     features = FeatureSet.from_dict(manifest.feature_set)
     check_serves(bundle, region=region, feature_names=features.names)
-    scaler = Scaler.from_arrays(manifest.scaler_kind, bundle.scaler)
-    n_cells = geometry.cells[0].size
-    if scaler.n_cells not in (1, n_cells):
+    scaler = Scaler(manifest.scaler_kind, **bundle.scaler)
+    n_cells, n_scaled = geometry.cells[0].size, scaler.temperature_mean_k.size
+    if n_scaled not in (1, n_cells):
         raise BundleError(
             "made for other cells", where=f"bundle {region}/{manifest.name}",
-            expected=f"{n_cells} cells of the region", got=f"{scaler.n_cells} in the scaler",
+            expected=f"{n_cells} cells of the region", got=f"{n_scaled} in the scaler",
             remedy="train again after a change of outline or cell_deg")
     controls = np.array(manifest.controls.longitude_deg), np.array(manifest.controls.latitude_deg)
     errors = manifest.station_errors

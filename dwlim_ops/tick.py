@@ -14,8 +14,8 @@ from dwlim_ops.state.ledger import Tick
 
 _log = logging.getLogger(__name__)
 
-#: Exit codes of `dwlim run`.
-EXIT_CODE = {"done": 0, "degraded": 3, "failed": 4}
+#: From the best to the worst.
+OUTCOMES = ("done", "degraded", "failed")
 
 
 @dataclass(frozen=True)
@@ -78,3 +78,11 @@ def finish(session: Session, as_of: datetime, known: Known | None,
     session.ledger.add_tick(Tick(as_of, outcome, detail))
     write_status(session, known, outcome, detail)
     return TickReport(as_of, outcome, published, tuple(degraded))
+
+
+def combine(reports: Sequence[TickReport]) -> TickReport:
+    """Several ticks as one: the worst outcome, all days, every remark once."""
+    worst = max((report.outcome for report in reports), key=OUTCOMES.index, default="done")
+    days = dict.fromkeys(day for report in reports for day in report.published)
+    remarks = dict.fromkeys(text for report in reports for text in report.degraded)
+    return TickReport(reports[-1].as_of, worst, tuple(days), tuple(remarks))

@@ -22,3 +22,14 @@ def configure_prefect(workspace: Path) -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def single_threaded() -> None:
+    """One thread for linear algebra and torch: results do not depend on the number of cores, and
+    BLAS does not spin against the compiled kernels, which use every core themselves.
+    """
+    from threadpoolctl import threadpool_limits
+
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    threadpool_limits(1)

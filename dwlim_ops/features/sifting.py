@@ -33,12 +33,13 @@ compiled: Final = njit(cache=True, nogil=True, error_model="numpy")
 
 
 class Envelope(NamedTuple):
-    """Workspace of one envelope: knots in time order, with room for mirrored ones, and its spline.
+    """Workspace of one envelope: extrema, knots (extrema and their reflections) and spline.
 
     Columns of `pieces`: p, c0 .. c3 of c0 + u (c1 + u (c2 + u c3)), u = sample - p. `begins` is one
     at the samples where the next piece begins.
     """
 
+    extrema: Indices
     position: Indices
     value: Array
     width: Array
@@ -50,25 +51,28 @@ class Envelope(NamedTuple):
     begins: NDArray[np.uint8]
 
 
+class Workspace(NamedTuple):
+    """All that sifting a series of one length writes to, apart from the series."""
+
+    upper: Envelope
+    lower: Envelope
+    mean: Array
+
+
 @compiled
 def make_envelope(n_samples: int) -> Envelope:
-    """Empty workspace of one envelope of a series of `n_samples`."""
+    """Empty workspace of one envelope."""
     n = n_samples + 2 * MIRRORED
     return Envelope(
-        np.empty(n, np.int64), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n),
-        np.empty(n), np.empty((n, 5)), np.empty(n_samples, np.uint8),
+        np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n), np.empty(n), np.empty(n),
+        np.empty(n), np.empty(n), np.empty(n), np.empty((n, 5)), np.empty(n_samples, np.uint8),
     )
 
 
 @compiled
-def trim(envelope: Envelope, first: int, stop: int) -> Envelope:
-    """Only the knots `first` to `stop`."""
-    n = stop - first
-    return Envelope(
-        envelope.position[first:stop], envelope.value[first:stop], envelope.width[:n],
-        envelope.inverse_width[:n], envelope.secant[:n], envelope.slope[:n],
-        envelope.inverse_pivot[:n], envelope.pieces[:n], envelope.begins,
-    )
+def make_workspace(n_samples: int) -> Workspace:
+    """Empty workspace for series of `n_samples`."""
+    return Workspace(make_envelope(n_samples), make_envelope(n_samples), np.empty(n_samples))
 
 
 @compiled
@@ -77,8 +81,7 @@ def find_extrema(x: Array, maxima: Indices, minima: Indices) -> tuple[int, int, 
 
     A run of zeros counts as one zero, a plateau as one extremum at its middle.
     """
-    n_max, n_min, n_zero = 0, 0, int(x[0] == 0.0)
-    flat = False
+    n_max, n_min, n_zero, flat = 0, 0, int(x[0] == 0.0), False
     for i in range(1, x.size):
         here = x[i]
         n_zero += (x[i - 1] * here < 0.0) | ((here == 0.0) & (x[i - 1] != 0.0))
@@ -133,105 +136,103 @@ def insert_sorted(positions: Indices, n: int, position: int) -> int:
 
 
 @compiled
-def from_end(knots: Envelope, n: int, k: int, end: int) -> int:
-    """Position of the k-th of `n` extrema counted from an end of the series; k = -1 is the end."""
-    if k < 0:
-        return end
-    return knots.position[MIRRORED + (k if end == 0 else n - 1 - k)]
+def from_end(extrema: Indices, k: int, end: int) -> int:
+    """Position of the k-th extremum counted from an end of the series; k = -1 is the end."""
+    return end if k < 0 else extrema[k if end == 0 else extrema.size - 1 - k]
 
 
 @compiled
-def choose_axis(
-    x: Array, lead: Envelope, n_lead: int, other: Envelope, n_other: int,
-    end: int, lead_is_maximum: bool,
-) -> tuple[int, int, int]:
-    """Axis of symmetry at one end; which extrema (`from_end`) of both kinds are reflected first.
+def mirror_end(x: Array, maxima: Indices, minima: Indices, end: int) -> tuple[int, int, int]:
+    """Axis of symmetry at one end; the maxima and minima (`from_end`) that are reflected first.
 
     The lead is the kind of extremum nearest to the end. If the end value lies on its side of the
     first opposite extremum, the axis is the first lead extremum, provided that the reflections
     reach past the end; otherwise it is the end itself, which counts as an opposite extremum when
     it lies on that side.
     """
-    opposite = x[from_end(other, n_other, 0, end)]
-    if not (x[end] > opposite if lead_is_maximum else x[end] < opposite):
-        return end, 0, -1
-    axis = from_end(lead, n_lead, 0, end)
-    if n_lead > 1:
-        lead_reach = from_end(lead, n_lead, min(n_lead - 1, MIRRORED), end)
-        other_reach = from_end(other, n_other, min(n_other, MIRRORED) - 1, end)
-        if min(abs(lead_reach - axis), abs(other_reach - axis)) >= abs(axis - end):
-            return axis, 1, 0
-    return end, 0, 0
+    maximum_leads = abs(from_end(maxima, 0, end) - end) < abs(from_end(minima, 0, end) - end)
+    lead, other = (maxima, minima) if maximum_leads else (minima, maxima)
+    axis, first_lead, first_other = end, 0, 0
+    opposite = x[from_end(other, 0, end)]
+    if not (x[end] > opposite if maximum_leads else x[end] < opposite):
+        first_other = -1
+    elif lead.size > 1:
+        nearest = from_end(lead, 0, end)
+        lead_reach = from_end(lead, min(lead.size - 1, MIRRORED), end)
+        other_reach = from_end(other, min(other.size, MIRRORED) - 1, end)
+        if min(abs(lead_reach - nearest), abs(other_reach - nearest)) >= abs(nearest - end):
+            axis, first_lead = nearest, 1
+    return (axis, first_lead, first_other) if maximum_leads else (axis, first_other, first_lead)
 
 
 @compiled
-def mirror_extrema(
-    x: Array, upper: Envelope, n_max: int, lower: Envelope, n_min: int
-) -> tuple[Envelope, Envelope]:
-    """Both envelopes with the values of their extrema, extended beyond both ends of the series."""
-    first_max, stop_max = MIRRORED, MIRRORED + n_max
-    first_min, stop_min = MIRRORED, MIRRORED + n_min
-    for k in range(first_max, stop_max):
-        upper.value[k] = x[upper.position[k]]
-    for k in range(first_min, stop_min):
-        lower.value[k] = x[lower.position[k]]
-    for end in (0, x.size - 1):
-        nearest_max, nearest_min = from_end(upper, n_max, 0, end), from_end(lower, n_min, 0, end)
-        if abs(nearest_max - end) < abs(nearest_min - end):
-            axis, from_max, from_min = choose_axis(x, upper, n_max, lower, n_min, end, True)
-        else:
-            axis, from_min, from_max = choose_axis(x, lower, n_min, upper, n_max, end, False)
-        first_max, stop_max = reflect(x, upper, n_max, from_max, axis, end, first_max, stop_max)
-        first_min, stop_min = reflect(x, lower, n_min, from_min, axis, end, first_min, stop_min)
-    return trim(upper, first_max, stop_max), trim(lower, first_min, stop_min)
+def place_knots(
+    x: Array, envelope: Envelope, n_extrema: int, left: tuple[int, int], right: tuple[int, int]
+) -> int:
+    """Place knots at the extrema and at reflections given by axis and first extremum; count."""
+    extrema, n, last = envelope.extrema[:n_extrema], 0, x.size - 1
+    axis, first = left
+    for k in range(min(first + MIRRORED, n_extrema) - 1, first - 1, -1):
+        sample = from_end(extrema, k, 0)
+        n = add_knot(envelope, n, 2 * axis - sample, x[sample])
+    for sample in extrema:
+        n = add_knot(envelope, n, sample, x[sample])
+    axis, first = right
+    for k in range(first, min(first + MIRRORED, n_extrema)):
+        sample = from_end(extrema, k, last)
+        n = add_knot(envelope, n, 2 * axis - sample, x[sample])
+    return n
 
 
 @compiled
-def reflect(
-    x: Array, knots: Envelope, n: int, start: int, axis: int, end: int, first: int, stop: int
-) -> tuple[int, int]:
-    """Add the reflections of extrema, from the `start`-th from an end, to knots `first` to `stop`."""
-    for k in range(start, min(start + MIRRORED, n)):
-        sample = from_end(knots, n, k, end)
-        reflected = 2 * axis - sample
-        if end == 0 and reflected < knots.position[first]:
-            first -= 1
-            knots.position[first], knots.value[first] = reflected, x[sample]
-        elif end > 0 and reflected > knots.position[stop - 1]:
-            knots.position[stop], knots.value[stop] = reflected, x[sample]
-            stop += 1
-    return first, stop
+def add_knot(envelope: Envelope, n: int, position: int, value: float) -> int:
+    """Append a knot unless it repeats the last one; return the new number of knots."""
+    if n > 0 and envelope.position[n - 1] == position:
+        return n
+    envelope.position[n], envelope.value[n] = position, value
+    return n + 1
 
 
 @compiled
-def fit_spline(knots: Envelope) -> None:
-    """Fit the cubic spline through the knots, and write its pieces.
+def make_knots(x: Array, n_max: int, n_min: int, workspace: Workspace) -> tuple[int, int]:
+    """Place the knots of both envelopes of `x`, whose extrema have been found; their counts."""
+    upper, lower = workspace.upper, workspace.lower
+    maxima, minima = upper.extrema[:n_max], lower.extrema[:n_min]
+    left, left_max, left_min = mirror_end(x, maxima, minima, 0)
+    right, right_max, right_min = mirror_end(x, maxima, minima, x.size - 1)
+    return (
+        place_knots(x, upper, n_max, (left, left_max), (right, right_max)),
+        place_knots(x, lower, n_min, (left, left_min), (right, right_min)),
+    )
+
+
+@compiled
+def fit_spline(envelope: Envelope, n: int) -> None:
+    """Fit the cubic spline through the first `n` knots, and write its pieces.
 
     From four knots on it is the not-a-knot spline; at three it has no curvature at its ends, at
     two it is a straight line.
     """
-    h, inverse, d, s = knots.width, knots.inverse_width, knots.secant, knots.slope
-    n = s.size
+    position, value, pieces = envelope.position[:n], envelope.value[:n], envelope.pieces[:n]
+    h, inverse, d = envelope.width[:n], envelope.inverse_width[:n], envelope.secant[:n]
+    s = envelope.slope[:n]
     for i in range(n - 1):
-        h[i] = knots.position[i + 1] - knots.position[i]
+        h[i] = position[i + 1] - position[i]
         inverse[i] = 1.0 / h[i]
-        d[i] = (knots.value[i + 1] - knots.value[i]) * inverse[i]
+        d[i] = (value[i + 1] - value[i]) * inverse[i]
     if n == 2:
         s[:] = d[0]
     elif n == 3:
         s[1] = (h[1] * d[0] + h[0] * d[1]) / (h[0] + h[1])
         s[0], s[2] = 1.5 * d[0] - 0.5 * s[1], 1.5 * d[1] - 0.5 * s[1]
     else:
-        solve_not_a_knot(h, d, s, knots.inverse_pivot)
+        solve_not_a_knot(h, d, s, envelope.inverse_pivot)
     for i in range(n):
-        knots.pieces[i, 0] = knots.position[i]
-        knots.pieces[i, 1] = knots.value[i]
-        knots.pieces[i, 2] = s[i]
+        pieces[i, 0], pieces[i, 1], pieces[i, 2] = position[i], value[i], s[i]
     for i in range(n - 1):
         bend = (s[i] + s[i + 1] - 2.0 * d[i]) * inverse[i]
-        knots.pieces[i, 3] = (d[i] - s[i]) * inverse[i] - bend
-        knots.pieces[i, 4] = bend * inverse[i]
-    knots.pieces[n - 1, 3:] = 0.0
+        pieces[i, 3], pieces[i, 4] = (d[i] - s[i]) * inverse[i] - bend, bend * inverse[i]
+    pieces[n - 1, 3:] = 0.0
 
 
 @compiled
@@ -270,113 +271,104 @@ def solve_not_a_knot(h: Array, d: Array, s: Array, inverse_pivot: Array) -> None
 @compiled
 def not_a_knot_side(h0: float, h1: float, d0: float, d1: float) -> float:
     """Right side of the end row h1 s[0] + (h0 + h1) s[1], by which the second knot is no knot."""
-    both = h0 + h1
-    return ((h0 + 2.0 * both) * h1 * d0 + h0 * h0 * d1) / both
+    return ((3.0 * h0 + 2.0 * h1) * h1 * d0 + h0 * h0 * d1) / (h0 + h1)
 
 
 @compiled
-def mark_pieces(spline: Envelope) -> int:
+def mark_pieces(envelope: Envelope, n: int) -> int:
     """Mark the samples after the first at which a piece begins; return the piece of the first."""
-    spline.begins[:] = 0
+    envelope.begins[:] = 0
     piece = 0
-    for k in range(1, spline.position.size):
-        begin = spline.position[k]
+    for k in range(1, n):
+        begin = envelope.position[k]
         if begin <= 0:
             piece = k
-        elif begin < spline.begins.size:
-            spline.begins[begin] = 1
+        elif begin < envelope.begins.size:
+            envelope.begins[begin] = 1
     return piece
 
 
 @compiled
-def evaluate(pieces: Array, piece: int, sample: float) -> float:
+def evaluate(pieces: Array, piece: np.uint64, sample: int) -> float:
     """Value of one piece of a spline at a sample of the series."""
     u = sample - pieces[piece, 0]
-    return pieces[piece, 1] + u * (
-        pieces[piece, 2] + u * (pieces[piece, 3] + u * pieces[piece, 4])
-    )
+    slope = pieces[piece, 2] + u * (pieces[piece, 3] + u * pieces[piece, 4])
+    return pieces[piece, 1] + u * slope
 
 
 @compiled
-def subtract_mean(mode: Array, upper: Envelope, lower: Envelope, mean: Array) -> None:
-    """Subtract the mean of both envelopes from `mode` in place."""
+def subtract_mean(mode: Array, n_upper: int, n_lower: int, workspace: Workspace) -> None:
+    """Subtract the mean of both envelopes, of so many knots, from `mode` in place."""
+    upper, lower, mean = workspace.upper, workspace.lower, workspace.mean
     # numba tests every signed index for being negative: unsigned ones take half the time
-    above, below = np.uint64(mark_pieces(upper)), np.uint64(mark_pieces(lower))
+    above, below = np.uint64(mark_pieces(upper, n_upper)), np.uint64(mark_pieces(lower, n_lower))
     for i in range(mode.size):
         above += np.uint64(upper.begins[i])
         below += np.uint64(lower.begins[i])
-        sample = float(i)
-        mean[i] = 0.5 * (
-            evaluate(upper.pieces, above, sample) + evaluate(lower.pieces, below, sample)
-        )
+        high, low = evaluate(upper.pieces, above, i), evaluate(lower.pieces, below, i)
+        mean[i] = 0.5 * (high + low)
         mode[i] -= mean[i]
 
 
 @compiled
-def is_mode(mode: Array, mean: Array, upper: Envelope, lower: Envelope) -> bool:
+def is_mode(mode: Array, n_upper: int, n_lower: int, workspace: Workspace) -> bool:
     """Huang's criteria: maxima above, minima below zero, and a small change by the last sift."""
-    if (upper.value < 0.0).any() or (lower.value > 0.0).any():
+    maxima, minima = workspace.upper.value[:n_upper], workspace.lower.value[:n_lower]
+    if (maxima < 0.0).any() or (minima > 0.0).any():
         return False
-    energy, change, energy_before, deviation = 0.0, 0.0, 0.0, 0.0
-    highest, lowest = -np.inf, np.inf
+    mean = workspace.mean
+    energy, change, energy_before, highest, lowest = 0.0, 0.0, 0.0, -np.inf, np.inf
     for i in range(mode.size):
         before = mode[i] + mean[i]
         energy += mode[i] ** 2
         change += mean[i] ** 2
         energy_before += before**2
-        deviation += (mean[i] / mode[i]) ** 2
         highest, lowest = max(highest, before), min(lowest, before)
-    return energy >= MIN_ENERGY and (
-        change / (highest - lowest) < SCALED_VARIANCE_LIMIT
-        or change / energy_before < ENERGY_RATIO_LIMIT
-        or deviation < STANDARD_DEVIATION_LIMIT
+    limit = max(SCALED_VARIANCE_LIMIT * (highest - lowest), ENERGY_RATIO_LIMIT * energy_before)
+    return energy >= MIN_ENERGY and bool(
+        change < limit or np.sum((mean / mode) ** 2) < STANDARD_DEVIATION_LIMIT
     )
 
 
 @compiled
-def sift(
-    mode: Array, n_sifts: int, upper: Envelope, lower: Envelope, mean: Array
-) -> tuple[int, bool]:
+def sift(mode: Array, n_sifts: int, workspace: Workspace) -> tuple[int, bool]:
     """Subtract the mean envelope from `mode` in place until it is an intrinsic mode function.
 
     `n_sifts` = 0 stops by Huang's criteria, otherwise after that many. Returns the last count of
     extrema and whether too few were left to draw envelopes (the series is then a trend).
     """
-    maxima, minima = upper.position[MIRRORED:], lower.position[MIRRORED:]
+    maxima, minima = workspace.upper.extrema, workspace.lower.extrema
     n_max, n_min, n_zero = find_extrema(mode, maxima, minima)
     for sifted in range(1, MAX_SIFTS):
         n_extrema = n_max + n_min
         if n_extrema <= 2:
             return n_extrema, True
-        above, below = mirror_extrema(mode, upper, n_max, lower, n_min)
-        fit_spline(above)
-        fit_spline(below)
-        subtract_mean(mode, above, below, mean)
+        n_upper, n_lower = make_knots(mode, n_max, n_min, workspace)
+        fit_spline(workspace.upper, n_upper)
+        fit_spline(workspace.lower, n_lower)
+        subtract_mean(mode, n_upper, n_lower, workspace)
         if sifted == n_sifts:
             return n_extrema, False
         n_max, n_min, n_zero = find_extrema(mode, maxima, minima)
         balanced = abs(n_max + n_min - n_zero) < 2
-        if n_sifts == 0 and balanced and is_mode(mode, mean, above, below):
+        if n_sifts == 0 and balanced and is_mode(mode, n_upper, n_lower, workspace):
             break
     return n_max + n_min, False
 
 
 @compiled
-def decompose(
-    x: Array, max_imf: int, n_sifts: int, upper: Envelope, lower: Envelope, mean: Array,
-    modes: Array,
-) -> int:
+def decompose(x: Array, max_modes: int, n_sifts: int, workspace: Workspace, modes: Array) -> int:
     """Write the modes of `x` and its residue, if not zero, into rows of `modes`; count them."""
     rest = x.copy()
     count, n_extrema, finished = 0, -1, False
     while not finished:
         mode = modes[count]
         mode[:] = rest
-        n_extrema, finished = sift(mode, n_sifts, upper, lower, mean)
+        n_extrema, finished = sift(mode, n_sifts, workspace)
         count += 1
         rest -= mode
         finished |= rest.max() - rest.min() < MIN_RANGE or np.abs(rest).sum() < MIN_ABSOLUTE_SUM
-        finished |= count in (max_imf, modes.shape[0] - 1)
+        finished |= count in (max_modes, modes.shape[0] - 1)
     if n_extrema <= 2:
         count -= 1
         rest += modes[count]
@@ -385,28 +377,22 @@ def decompose(
 
 
 @compiled
-def decompose_rows(series: Array, max_imf: int, n_sifts: int, modes: Array, counts: Indices) -> None:
-    """Modes and residue of every series (n_series, n_samples) into rows of `modes`; their counts.
-
-    `modes` has shape (n_series, at most, n_samples); the residue comes last, unless it is zero.
-    """
-    n_samples = series.shape[1]
-    upper, lower, mean = make_envelope(n_samples), make_envelope(n_samples), np.empty(n_samples)
-    for row in range(series.shape[0]):
-        counts[row] = decompose(series[row], max_imf, n_sifts, upper, lower, mean, modes[row])
+def decompose_rows(x: Array, max_modes: int, n_sifts: int, modes: Array, counts: Indices) -> None:
+    """Write modes and residue of every row of `x` into `modes` (n_rows, at most, n_samples)."""
+    workspace = make_workspace(x.shape[1])
+    for row in range(x.shape[0]):
+        counts[row] = decompose(x[row], max_modes, n_sifts, workspace, modes[row])
 
 
 @compiled
-def mean_first_modes(series: Array, noise: Array, n_sifts: int, means: Array) -> None:
-    """Mean of the first modes of every series plus and minus each row of `noise`."""
-    n_samples = series.shape[1]
-    upper, lower, mean = make_envelope(n_samples), make_envelope(n_samples), np.empty(n_samples)
-    mode = np.empty(n_samples)
-    for row in range(series.shape[0]):
+def mean_first_modes(x: Array, noise: Array, n_sifts: int, means: Array) -> None:
+    """Write the mean of the first modes of every row of `x` plus and minus each row of `noise`."""
+    workspace, mode = make_workspace(x.shape[1]), np.empty(x.shape[1])
+    for row in range(x.shape[0]):
         means[row] = 0.0
         for trial in range(2 * noise.shape[0]):
             sign = 1.0 if trial % 2 == 0 else -1.0
-            mode[:] = series[row] + sign * noise[trial // 2]
-            sift(mode, n_sifts, upper, lower, mean)
+            mode[:] = x[row] + sign * noise[trial // 2]
+            sift(mode, n_sifts, workspace)
             means[row] += mode
         means[row] /= 2 * noise.shape[0]

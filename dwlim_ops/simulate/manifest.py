@@ -80,7 +80,7 @@ class Manifest(_Declared):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     code_version: str
     sequence_days: int = Field(ge=1)
-    scaler_kind: str
+    scaler_kind: Literal["per_cell", "common"]
     feature_names: tuple[str, ...]
     feature_set: dict[str, Any]
     training: Span

@@ -28,13 +28,13 @@ def resolve(store: Path, region: str, name: str) -> Path:
     BundleError
         No such name, or it points to a bundle that is not there; lists what exists.
     """
-    existing = _existing(store / region)
-    current, roles = _pointer(store / region)
+    there = existing(store / region)
+    current, roles = pointer(store / region)
     bundle_id = current if name == CURRENT else roles.get(name, name)
-    if bundle_id not in existing:
+    if bundle_id not in there:
         raise BundleError(
             "no such bundle", where=f"{store / region}: {name}",
-            expected=f"'{CURRENT}', a role of {sorted(roles)} or an id of {existing}",
+            expected=f"'{CURRENT}', a role of {sorted(roles)} or an id of {there}",
             got=f"'{bundle_id}'" if bundle_id else f"no '{CURRENT}' in {POINTER}",
             remedy="train a bundle and promote it, or name one that exists",
         )
@@ -54,11 +54,11 @@ def promote(store: Path, region: str, bundle_id: str, *, role: str | None = None
     if role == CURRENT:
         raise BundleError("reserved name", where=f"{store / region}: role", got=CURRENT,
                           expected="any other name", remedy="leave the role out")
-    if bundle_id not in _existing(store / region):
+    if bundle_id not in existing(store / region):
         raise BundleError("no such bundle", where=str(store / region), got=bundle_id,
-                          expected=f"an id of {_existing(store / region)}")
+                          expected=f"an id of {existing(store / region)}")
     read_bundle(store / region / bundle_id)
-    current, roles = _pointer(store / region)
+    current, roles = pointer(store / region)
     if role is None:
         current = bundle_id
     else:
@@ -67,11 +67,19 @@ def promote(store: Path, region: str, bundle_id: str, *, role: str | None = None
     _replace(store / region / POINTER, to_toml(content))
 
 
-def _existing(folder: Path) -> list[str]:
+def existing(folder: Path) -> list[str]:
+    """Ids of the bundles in a region's folder."""
     return sorted(path.parent.name for path in folder.glob(f"[!.]*/{MANIFEST}"))
 
 
-def _pointer(folder: Path) -> tuple[str, dict[str, str]]:
+def pointer(folder: Path) -> tuple[str, dict[str, str]]:
+    """The current bundle, empty if there is none, and the bundle of each role.
+
+    Raises
+    ------
+    BundleError
+        The pointer is not readable.
+    """
     path = folder / POINTER
     if not path.exists():
         return "", {}

@@ -41,3 +41,32 @@ def _bar() -> Progress:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         TextColumn("[dim]{task.fields[note]}"), console=Console(stderr=True), transient=False,
     )
+
+
+#: Call it with the name of the stage, the steps done and the steps in all.
+Report = Callable[[str, int, int], None]
+
+
+@contextmanager
+def stages() -> Iterator[Report]:
+    """Show several stages of known length, one after the other."""
+    if sys.stderr.isatty():
+        with _bar() as bar:
+            tasks = {}
+
+            def show(stage: str, done: int, total: int) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bar.add_task(stage, total=total, note="")
+                bar.update(tasks[stage], completed=done, total=total)
+
+            yield show
+        return
+    reported: dict[str, int] = {}
+
+    def log(stage: str, done: int, total: int) -> None:
+        tenth = 10 * done // max(total, 1)
+        if tenth > reported.get(stage, 0):
+            reported[stage] = tenth
+            _log.info("%s: %d of %d", stage, done, total)
+
+    yield log

@@ -1,0 +1,5 @@
+"""`python -m dwlim_ops` is the command `dwlim`."""
+
+from dwlim_ops.cli import main
+
+main()

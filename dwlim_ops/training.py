@@ -1,0 +1,237 @@
+"""Training of a region's station LSTMs, from the archive to a bundle."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from dwlim_ops import __version__
+from dwlim_ops.config import Training
+from dwlim_ops.contracts import FORCING_FLAGS
+from dwlim_ops.errors import ConfigError
+from dwlim_ops.features.scaler import Scaler, fit_scaler
+from dwlim_ops.features.sequences import as_of_sequences
+from dwlim_ops.geometry import KM_PER_DEGREE, distance_deg
+from dwlim_ops.reconcile import Known
+from dwlim_ops.region import RegionGeometry
+from dwlim_ops.simulate.bundle import Bundle
+from dwlim_ops.simulate.controls import ControlSelection, select_controls
+from dwlim_ops.simulate.interpolate import idw_weights, residual_correction, virtual_displacement
+from dwlim_ops.simulate.lstm import Float32, StationLstms, simulate
+from dwlim_ops.simulate.manifest import (
+    Controls,
+    Interpolation,
+    Manifest,
+    Residual,
+    Span,
+    StationErrorTable,
+)
+from dwlim_ops.simulate.train import train
+from dwlim_ops.simulate.unseen_errors import StationErrors, station_errors
+from dwlim_ops.state.provenance import fingerprint
+
+_log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+Days = NDArray[np.bool_]
+MINIMUM_TEST_DAYS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Aligned days for training: displacement (D, S), forcing rows, spans, and cells of stations."""
+
+    time: NDArray[np.datetime64]
+    forcing_row: NDArray[np.intp]
+    up_mm: Array
+    cell_of_station: NDArray[np.intp]
+    spans: dict[str, Days]
+
+
+def gather(known: Known, geometry: RegionGeometry, settings: Training) -> Material:
+    """Every `stride_days`-th day of the three spans that has forcing and a full window.
+
+    Raises
+    ------
+    ConfigError
+        No forcing, or a span without a single usable day.
+    """
+    forcing, checked = known.forcing, known.checked
+    if forcing is None:
+        raise ConfigError("training needs weather", where="[sources.weather]",
+                          remedy="configure a weather source; a region without one is GNSS-only")
+    absent = FORCING_FLAGS["temperature_absent"] | FORCING_FLAGS["pressure_absent"]
+    present = ((forcing["flag"].values & absent) == 0).all(axis=1)
+    present[:settings.features.window_days - 1] = False
+    common, forcing_row, row = np.intersect1d(
+        forcing["time"].values[present], checked["time"].values, return_indices=True)
+    forcing_row = np.flatnonzero(present)[forcing_row]
+    ordinal = common.astype("datetime64[D]").astype(int)
+    spans = {name: (common >= np.datetime64(span.first)) & (common <= np.datetime64(span.last))
+             for name, span in (("training", settings.training),
+                                ("validation", settings.validation), ("test", settings.test))}
+    kept = (ordinal % settings.stride_days == 0) & np.any(list(spans.values()), axis=0)
+    for name, days in spans.items():
+        if not (days & kept).any():
+            raise ConfigError("no usable day", where=f"[training] span {name}",
+                              got=f"forcing from {common[0]} to {common[-1]}" if common.size else
+                              "no day with forcing and displacement")
+    up = np.where(checked["flag"].values == 0, checked["up_mm"].values, np.nan)[row[kept]]
+    places = checked["longitude_deg"].values, checked["latitude_deg"].values
+    return Material(common[kept], forcing_row[kept], up, geometry.cell_of(*places),
+                    {name: days[kept] for name, days in spans.items()})
+
+
+def train_bundle(known: Known, geometry: RegionGeometry, settings: Training, *, name: str,
+                 region: str, progress: Callable[[str, int, int], None]) -> Bundle:
+    """Train on one span, stop on the second, score on the third at stations left out.
+
+    The networks of a station never enter the simulation at that station when it is scored, and
+    the third span is used for scores only.
+    """
+    material = gather(known, geometry, settings)
+    checked = known.checked
+    stations = (checked["station"].values, checked["longitude_deg"].values,
+                checked["latitude_deg"].values)
+    scaler, cells, sequences = _sequences(known, material, settings, progress)
+    selection = _controls(known, material, settings)
+    column = np.searchsorted(cells, material.cell_of_station)
+    controls = selection.index
+    _log.info("%d control stations of %d", controls.size, stations[0].size)
+    trained = train(
+        sequences[:, column[controls]], material.up_mm[:, controls],
+        training=material.spans["training"], validation=material.spans["validation"],
+        settings=settings.networks,
+        progress=lambda done, total: progress("training", done, total))
+    virtual = _at_stations(trained.lstms, sequences, column, stations, controls, geometry, settings)
+    residual = _residual(settings)
+    if residual is not None:
+        virtual = virtual + _kriged_residual(material.up_mm, virtual, stations, residual)
+    errors = station_errors(material.up_mm, virtual, tested=material.spans["test"],
+                            minimum_days=MINIMUM_TEST_DAYS)
+    known_sequences = sequences[material.spans["test"]][0][:8]
+    manifest = _manifest(known, settings, (region, name), scaler, stations, controls, errors,
+                         np.nanmin(trained.history.validation_loss, axis=0))
+    arrays = {name: value for name, value in vars(scaler).items() if name != "kind"}
+    return Bundle(manifest, trained.lstms, arrays, np.ascontiguousarray(known_sequences))
+
+
+def _sequences(known: Known, material: Material, settings: Training,
+               progress: Callable[[str, int, int], None]
+               ) -> tuple[Scaler, NDArray[np.intp], Float32]:
+    """Scaler of all cells; sequences (D, n_cells_with_station, L, F) of the cells with a station."""
+    forcing = known.forcing
+    assert forcing is not None  # noqa: S101  gather() refuses its absence
+    temperature, pressure = forcing["temperature_k"].values, forcing["pressure_pa"].values
+    first, last = np.datetime64(settings.training.first), np.datetime64(settings.training.last)
+    seen = (forcing["time"].values >= first) & (forcing["time"].values <= last)
+    scaler = fit_scaler(temperature[seen], pressure[seen], kind=settings.scaler)
+    cells = np.unique(material.cell_of_station)
+    normalised = scaler.subset(cells).normalise(temperature[:, cells], pressure[:, cells])
+    parts = []
+    for number, row in enumerate(material.forcing_row, start=1):
+        parts.append(as_of_sequences(*normalised, [int(row)], settings.features)[0])
+        progress("features", number, material.forcing_row.size)
+    return scaler, cells, np.stack(parts)
+
+
+def _controls(known: Known, material: Material, settings: Training) -> ControlSelection:
+    forcing = known.forcing
+    assert forcing is not None  # noqa: S101
+    at_stations = {name: forcing[name].values[material.forcing_row][:, material.cell_of_station]
+                   for name in ("temperature_k", "pressure_pa")}
+    selection = select_controls(
+        np.where(known.checked["exclusion"].values == "", material.up_mm, np.nan),
+        at_stations["temperature_k"], at_stations["pressure_pa"],
+        training=material.spans["training"], minimum_correlation=settings.minimum_correlation,
+        minimum_days=settings.minimum_days)
+    usable = np.isfinite(material.up_mm[material.spans["validation"]]).any(axis=0)
+    index = selection.index[usable[selection.index]]
+    if index.size < 2:
+        raise ConfigError(
+            "fewer than two control stations", where="[training] minimum_correlation",
+            expected=f"|correlation| above {settings.minimum_correlation} at some stations",
+            got=f"largest {np.nanmax(np.abs(selection.correlation_temperature)):.2f}",
+            remedy="lower minimum_correlation or minimum_days")
+    return ControlSelection(index, selection.correlation_temperature,
+                            selection.correlation_pressure, selection.reason)
+
+
+def _at_stations(lstms: StationLstms, sequences: Float32, column: NDArray[np.intp],
+                 stations: tuple[NDArray[np.str_], Array, Array], controls: NDArray[np.intp],
+                 geometry: RegionGeometry, settings: Training) -> Array:
+    """Simulated displacement at every station, its own cell's controls left out, (D, S)."""
+    n_days, n_cells, length, n_features = sequences.shape
+    networks = simulate(lstms, sequences.reshape(-1, length, n_features)).reshape(
+        lstms.n_controls, lstms.n_seeds, n_days, n_cells)
+    _, longitude, latitude = stations
+    cell = geometry.cell_of(longitude, latitude)
+    distance = distance_deg(longitude[controls], latitude[controls], longitude, latitude)
+    weights = idw_weights(distance, power=settings.idw_power, n_controls=settings.n_controls,
+                          excluded=cell[controls][:, None] == cell[None, :])
+    return virtual_displacement(networks[..., column], weights).up_mm
+
+
+def _residual(settings: Training) -> Residual | None:
+    kriging = settings.residual_kriging
+    return None if kriging is None else Residual(**kriging.model_dump())
+
+
+def _kriged_residual(up_mm: Array, virtual_mm: Array,
+                     stations: tuple[NDArray[np.str_], Array, Array], residual: Residual) -> Array:
+    """Correction at each station by the residuals of all others, (D, S)."""
+    _, longitude, latitude = stations
+    distance = distance_deg(longitude, latitude, longitude, latitude) * KM_PER_DEGREE
+    correction = np.empty_like(virtual_mm)
+    for station in range(longitude.size):
+        others = np.arange(longitude.size) != station
+        correction[:, [station]] = residual_correction(
+            up_mm[:, others], virtual_mm[:, others], distance[np.ix_(others, others)],
+            distance[others][:, [station]], length_km=residual.length_km,
+            noise_ratio=residual.noise_ratio,
+            signal_sigma_mm=residual.signal_sigma_mm).correction_mm
+    return correction
+
+
+def _manifest(known: Known, settings: Training, title: tuple[str, str], scaler: Scaler,
+              stations: tuple[NDArray[np.str_], Array, Array], controls: NDArray[np.intp],
+              errors: StationErrors, best_validation: Array) -> Manifest:
+    names, longitude, latitude = stations
+
+    def columns(index: NDArray[np.intp]) -> dict[str, tuple[object, ...]]:
+        return {"station": tuple(names[index].tolist()),
+                "longitude_deg": tuple(longitude[index].tolist()),
+                "latitude_deg": tuple(latitude[index].tolist())}
+
+    scored = np.flatnonzero(np.isfinite(errors.rmse_mm))
+    quartiles = {
+        f"{name}_{label}": float(np.percentile(getattr(errors, name)[scored], share))
+        for name in ("pcc", "nse", "rmse_mm")
+        for label, share in (("quartile1", 25), ("median", 50), ("quartile3", 75))}
+    forcing = known.forcing
+    assert forcing is not None  # noqa: S101
+    return Manifest(
+        region=title[0], name=title[1], code_version=__version__,
+        sequence_days=settings.features.sequence_days, scaler_kind=scaler.kind,
+        feature_names=settings.features.names, feature_set=settings.features.to_dict(),
+        training=Span(first=settings.training.first, last=settings.training.last),
+        validation=Span(first=settings.validation.first, last=settings.validation.last),
+        test=Span(first=settings.test.first, last=settings.test.last),
+        training_settings=settings.networks,
+        interpolation=Interpolation(power=settings.idw_power, n_controls=settings.n_controls,
+                                    residual=_residual(settings)),
+        scores={"n_stations": float(scored.size), "n_controls": float(controls.size), **quartiles,
+                "mean_best_validation_loss": float(best_validation.mean())},
+        data_sha256={"displacement": fingerprint(*_arrays(known.checked, "up_mm", "flag")),
+                     "forcing": fingerprint(*_arrays(forcing, "temperature_k", "pressure_pa"))},
+        controls=Controls(**columns(controls)),
+        station_errors=StationErrorTable(
+            **columns(scored), rmse_mm=tuple(errors.rmse_mm[scored].tolist()),
+            pcc=tuple(errors.pcc[scored].tolist()), nse=tuple(errors.nse[scored].tolist())))
+
+
+def _arrays(dataset: xr.Dataset, *names: str) -> list[NDArray[np.generic]]:
+    return [dataset[name].values for name in names]
