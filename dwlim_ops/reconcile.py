@@ -142,8 +142,7 @@ def _fingerprint(session: Session, known: Known, day: date) -> str:
     row = known.row(day)
     checked = known.checked
     displacement = [checked[name].values[row] for name in ("up_mm", "up_sigma_mm", "flag")]
-    places = [checked[name].values for name in ("station", "longitude_deg", "latitude_deg",
-                                                "exclusion")]
+    places = [checked[name].values for name in ("station", "longitude_deg", "latitude_deg")]
     weather: list[Any] = []
     simulator = session.simulator
     if simulator is not None and known.forcing is not None:

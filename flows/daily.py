@@ -28,13 +28,13 @@ def make(session: Session, known: Known, planned: PlannedDay, *, pictures: bool)
 
 @flow(name="daily", validate_parameters=False, persist_result=False)
 def daily(session: Session, as_of: datetime, retrieved_at: datetime, *, first: date | None = None,
-          last: date | None = None, pictures: bool = True, bar: bool = True) -> TickReport:
+          last: date | None = None, pictures: bool = True) -> TickReport:
     """Run one tick at `as_of`; `first` and `last` replace the horizon of the configuration."""
     reports = ingest(session, as_of, retrieved_at)
     known, planned = plan(session, as_of, first, last)
     hindered = {}
     if known is not None:
-        with progress("days", len(planned) if bar else 0) as advance:
+        with progress("days", len(planned)) as advance:
             for day in planned:
                 hindered[day.day] = make(session, known, day, pictures=pictures)
                 advance(str(day.day))

@@ -22,6 +22,6 @@ def replay(session: Session, first: date, last: date, retrieved_at: datetime) ->
         for number in range(n_ticks):
             day = first + timedelta(days=number)
             as_of = datetime.combine(day + timedelta(days=wait), END_OF_DAY)
-            reports.append(daily(session, as_of, retrieved_at, first=first, last=day, bar=False))
+            reports.append(daily(session, as_of, retrieved_at, first=first, last=day))
             advance(str(day))
     return combine(reports)

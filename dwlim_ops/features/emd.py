@@ -119,9 +119,13 @@ def mean_first_modes(
 
 
 def _over_rows(work: Callable[[slice], None], n_rows: int) -> None:
-    """Call `work` on all rows, a few at a time, on as many threads as numba was given."""
+    """Call `work` on all rows, a few at a time, on NUMBA_NUM_THREADS threads (default: all cores).
+
+    Plain threads, for the kernels release the interpreter lock: numba's own pools either forbid
+    calls from two threads or forbid a later fork.
+    """
     tasks = [slice(start, start + ROWS_PER_TASK) for start in range(0, n_rows, ROWS_PER_TASK)]
-    n_threads = min(config.NUMBA_NUM_THREADS, len(tasks))
+    n_threads = min(config.NUMBA_NUM_THREADS, len(tasks))  # type: ignore[attr-defined]
     if n_threads <= 1:
         for rows in tasks:
             work(rows)

@@ -60,8 +60,8 @@ def permutation_entropy(x: ArrayLike, order: int = 6, delay: int = 1) -> float:
         )
     count = _count_patterns(series, order, delay)
     p = count[count > 0] / n_patterns
-    entropy = -np.sum(p * np.log(p)) / np.log(min(factorial(order), n_patterns))
-    return float(max(entropy, 0.0))
+    entropy = np.sum(p * np.log(1.0 / p)) / np.log(min(factorial(order), n_patterns))
+    return float(entropy)
 
 
 @njit(cache=True, nogil=True)

@@ -139,6 +139,8 @@ def _take_out_noise(
     taken: list[list[Array]] = [[] for _ in series]
     active = np.arange(len(series))
     for _ in range(at_most):
+        if not active.size:
+            break
         first = mean_first_modes(rest[active], noise, n_sifts=n_sifts, engine=engine)
         entropy = np.array([permutation_entropy(mode, order) for mode in first])
         noisy = (entropy > threshold) & (first.std(axis=1) > floor)

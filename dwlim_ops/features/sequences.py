@@ -40,7 +40,7 @@ class FeatureSet:
     n_components: int = 10
     window_days: int = 730
     sequence_days: int = 30
-    n_noise_pairs: int = 25
+    n_noise_pairs: int = 10
     noise_ratio: float = 0.2
     entropy_threshold: float = 0.6
     n_sifts: int = 10

@@ -7,14 +7,12 @@ Huang et al. (1998), Proc. R. Soc. Lond. A 454, 903-995; Rilling, Flandrin and G
 IEEE-EURASIP Workshop NSIP-03, for the mirrored extrema.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
+from dwlim_ops.features.workspace import Array, Envelope, Indices, Workspace
 
 #: Extrema mirrored beyond each end of the series (PyEMD's `nbsym`).
 MIRRORED: Final = 2
@@ -30,33 +28,6 @@ MIN_ABSOLUTE_SUM: Final = 0.005
 ZERO_RESIDUE: Final = 1e-8
 
 compiled: Final = njit(cache=True, nogil=True, error_model="numpy")
-
-
-class Envelope(NamedTuple):
-    """Workspace of one envelope: extrema, knots (extrema and their reflections) and spline.
-
-    Columns of `pieces`: p, c0 .. c3 of c0 + u (c1 + u (c2 + u c3)), u = sample - p. `begins` is one
-    at the samples where the next piece begins.
-    """
-
-    extrema: Indices
-    position: Indices
-    value: Array
-    width: Array
-    inverse_width: Array
-    secant: Array
-    slope: Array
-    inverse_pivot: Array
-    pieces: Array
-    begins: NDArray[np.uint8]
-
-
-class Workspace(NamedTuple):
-    """All that sifting a series of one length writes to, apart from the series."""
-
-    upper: Envelope
-    lower: Envelope
-    mean: Array
 
 
 @compiled
@@ -207,65 +178,86 @@ def make_knots(x: Array, n_max: int, n_min: int, workspace: Workspace) -> tuple[
 
 
 @compiled
-def fit_spline(envelope: Envelope, n: int) -> None:
-    """Fit the cubic spline through the first `n` knots, and write its pieces.
+def fit_splines(upper: Envelope, n_upper: int, lower: Envelope, n_lower: int) -> None:
+    """Fit cubic splines through the knots of both envelopes, and write their pieces.
 
-    From four knots on it is the not-a-knot spline; at three it has no curvature at its ends, at
-    two it is a straight line.
+    From four knots on it is the not-a-knot spline; three take no curvature at the ends, two a
+    straight line. Each row of a tridiagonal system waits for the division in the row before, so
+    that eliminating the rows of both systems in turn takes little longer than those of one.
     """
-    position, value, pieces = envelope.position[:n], envelope.value[:n], envelope.pieces[:n]
+    row_of_upper, row_of_lower = open_system(upper, n_upper), open_system(lower, n_lower)
+    for i in range(2, max(n_upper, n_lower) - 1):
+        if i < n_upper - 1:
+            row_of_upper = eliminate(upper, n_upper, i, row_of_upper)
+        if i < n_lower - 1:
+            row_of_lower = eliminate(lower, n_lower, i, row_of_lower)
+    close_system(upper, n_upper)
+    close_system(lower, n_lower)
+
+
+@compiled
+def open_system(envelope: Envelope, n: int) -> tuple[float, float]:
+    """Set up the rows of the slopes s[1] .. s[n-2]; right side and inverse pivot of the first.
+
+    With widths h and secants d the interior rows are
+    h[i] s[i-1] + 2 (h[i-1] + h[i]) s[i] + h[i-1] s[i+1] = 3 (h[i] d[i-1] + h[i-1] d[i]).
+    The not-a-knot rows of both ends are subtracted from their neighbours, which leaves a
+    diagonally dominant system (de Boor 1978, ch. IV).
+    """
+    position, value, s = envelope.position[:n], envelope.value[:n], envelope.slope[:n]
     h, inverse, d = envelope.width[:n], envelope.inverse_width[:n], envelope.secant[:n]
-    s = envelope.slope[:n]
     for i in range(n - 1):
         h[i] = position[i + 1] - position[i]
         inverse[i] = 1.0 / h[i]
         d[i] = (value[i + 1] - value[i]) * inverse[i]
     if n == 2:
         s[:] = d[0]
-    elif n == 3:
+        return 0.0, 0.0
+    if n == 3:
         s[1] = (h[1] * d[0] + h[0] * d[1]) / (h[0] + h[1])
         s[0], s[2] = 1.5 * d[0] - 0.5 * s[1], 1.5 * d[1] - 0.5 * s[1]
-    else:
-        solve_not_a_knot(h, d, s, envelope.inverse_pivot)
-    for i in range(n):
-        pieces[i, 0], pieces[i, 1], pieces[i, 2] = position[i], value[i], s[i]
-    for i in range(n - 1):
-        bend = (s[i] + s[i + 1] - 2.0 * d[i]) * inverse[i]
-        pieces[i, 3], pieces[i, 4] = (d[i] - s[i]) * inverse[i] - bend, bend * inverse[i]
-    pieces[n - 1, 3:] = 0.0
-
-
-@compiled
-def solve_not_a_knot(h: Array, d: Array, s: Array, inverse_pivot: Array) -> None:
-    """Slopes s at the knots from their widths h and secants d.
-
-    The interior rows of the tridiagonal system are
-    h[i] s[i-1] + 2 (h[i-1] + h[i]) s[i] + h[i-1] s[i+1] = 3 (h[i] d[i-1] + h[i-1] d[i]).
-    The not-a-knot rows of both ends are subtracted from their neighbours, which leaves a
-    diagonally dominant system for s[1] .. s[n-2] (de Boor 1978, ch. IV).
-    """
-    n = s.size
+        return 0.0, 0.0
     for i in range(1, n - 1):
         s[i] = 3.0 * (h[i] * d[i - 1] + h[i - 1] * d[i])
-    left, right = h[0] + h[1], h[n - 3] + h[n - 2]
     s[0] = not_a_knot_side(h[0], h[1], d[0], d[1])
     s[n - 1] = not_a_knot_side(h[n - 2], h[n - 3], d[n - 2], d[n - 3])
     s[1] -= s[0]
     s[n - 2] -= s[n - 1]
-    side, inverse = s[1], 1.0 / left
-    inverse_pivot[1] = inverse
-    for i in range(2, n - 1):
-        diagonal = 2.0 * (h[i - 1] + h[i]) if i < n - 2 else right
-        side = s[i] - h[i] * inverse * side
-        inverse = 1.0 / (diagonal - h[i] * h[i - 2] * inverse)
-        s[i], inverse_pivot[i] = side, inverse
-    slope = side * inverse
-    s[n - 2] = slope
-    for i in range(n - 3, 0, -1):
-        slope = s[i] * inverse_pivot[i] - h[i - 1] * inverse_pivot[i] * slope
-        s[i] = slope
-    s[0] = (s[0] - left * s[1]) / h[1]
-    s[n - 1] = (s[n - 1] - right * s[n - 2]) / h[n - 3]
+    envelope.inverse_pivot[1] = 1.0 / (h[0] + h[1])
+    return s[1], envelope.inverse_pivot[1]
+
+
+@compiled
+def eliminate(
+    envelope: Envelope, n: int, i: int, before: tuple[float, float]
+) -> tuple[float, float]:
+    """Eliminate s[i-1] from row i; its right side and inverse pivot."""
+    h, (side, inverse) = envelope.width, before
+    diagonal = 2.0 * (h[i - 1] + h[i]) if i < n - 2 else h[i - 1] + h[i]
+    side = envelope.slope[i] - h[i] * inverse * side
+    inverse = 1.0 / (diagonal - h[i] * h[i - 2] * inverse)
+    envelope.slope[i], envelope.inverse_pivot[i] = side, inverse
+    return side, inverse
+
+
+@compiled
+def close_system(envelope: Envelope, n: int) -> None:
+    """Substitute back, and write the pieces."""
+    h, inverse, d = envelope.width[:n], envelope.inverse_width[:n], envelope.secant[:n]
+    s, inverse_pivot, pieces = envelope.slope[:n], envelope.inverse_pivot[:n], envelope.pieces[:n]
+    if n > 3:
+        slope = 0.0
+        for i in range(n - 2, 0, -1):
+            slope = s[i] * inverse_pivot[i] - h[i - 1] * inverse_pivot[i] * slope
+            s[i] = slope
+        s[0] = (s[0] - (h[0] + h[1]) * s[1]) * inverse[1]
+        s[n - 1] = (s[n - 1] - (h[n - 3] + h[n - 2]) * s[n - 2]) * inverse[n - 3]
+    for i in range(n):
+        pieces[i, 0], pieces[i, 1], pieces[i, 2] = envelope.position[i], envelope.value[i], s[i]
+    for i in range(n - 1):
+        bend = (s[i] + s[i + 1] - 2.0 * d[i]) * inverse[i]
+        pieces[i, 3], pieces[i, 4] = (d[i] - s[i]) * inverse[i] - bend, bend * inverse[i]
+    pieces[n - 1, 3:] = 0.0
 
 
 @compiled
@@ -317,17 +309,16 @@ def is_mode(mode: Array, n_upper: int, n_lower: int, workspace: Workspace) -> bo
     if (maxima < 0.0).any() or (minima > 0.0).any():
         return False
     mean = workspace.mean
-    energy, change, energy_before, highest, lowest = 0.0, 0.0, 0.0, -np.inf, np.inf
+    change, energy_before = 0.0, 0.0
     for i in range(mode.size):
-        before = mode[i] + mean[i]
-        energy += mode[i] ** 2
         change += mean[i] ** 2
-        energy_before += before**2
-        highest, lowest = max(highest, before), min(lowest, before)
-    limit = max(SCALED_VARIANCE_LIMIT * (highest - lowest), ENERGY_RATIO_LIMIT * energy_before)
-    return energy >= MIN_ENERGY and bool(
-        change < limit or np.sum((mean / mode) ** 2) < STANDARD_DEVIATION_LIMIT
-    )
+        energy_before += (mode[i] + mean[i]) ** 2
+    small = change < ENERGY_RATIO_LIMIT * energy_before
+    if not small:
+        before = mode + mean
+        small = change < SCALED_VARIANCE_LIMIT * (before.max() - before.min())
+        small |= np.sum((mean / mode) ** 2) < STANDARD_DEVIATION_LIMIT
+    return small and bool(np.sum(mode**2) >= MIN_ENERGY)
 
 
 @compiled
@@ -344,8 +335,7 @@ def sift(mode: Array, n_sifts: int, workspace: Workspace) -> tuple[int, bool]:
         if n_extrema <= 2:
             return n_extrema, True
         n_upper, n_lower = make_knots(mode, n_max, n_min, workspace)
-        fit_spline(workspace.upper, n_upper)
-        fit_spline(workspace.lower, n_lower)
+        fit_splines(workspace.upper, n_upper, workspace.lower, n_lower)
         subtract_mean(mode, n_upper, n_lower, workspace)
         if sifted == n_sifts:
             return n_extrema, False

@@ -5,6 +5,7 @@ caller decides what is visible as of a date.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -41,8 +42,10 @@ def check_gnss(series: xr.Dataset, settings: GnssQcSettings, *, reference: Perio
     settings : GnssQcSettings
         Thresholds.
     reference : (date, date)
-        First and last day of the reference period; displacement is relative to its mean. Once it
-        is over, new days do not change the level (without a removed trend).
+        First and last day of the reference period; displacement is relative to its mean. A
+        station with fewer than `minimum_reference_days` in it is relative to the first so many
+        days of its record. Once they are over, new days do not change the level (unless a
+        trend is removed).
     given_steps : iterable of (day, station)
         Known steps, the day being the first after the step; stations not in `series` are ignored.
     region_distance_deg : ndarray (station,), optional
@@ -63,18 +66,20 @@ def check_gnss(series: xr.Dataset, settings: GnssQcSettings, *, reference: Perio
     good = flag == 0
     step_rows = _find_steps(series, np.where(good, up, np.nan), settings, given_steps)
     corrected, fits = _correct_steps(up, sigma, flag, day, step_rows=step_rows, settings=settings)
-    expected = np.column_stack([fit.level_mm[0] + fit.trend(day) + fit.seasonal(day)
-                                for fit in fits]) if fits else up
+    if settings.trend == "linear":
+        corrected -= np.column_stack([fit.trend(day) for fit in fits]) if fits else 0.0
+    references = [
+        _reference_of(corrected[:, station], sigma[:, station], flag[:, station] == 0, day,
+                      reference=reference, minimum_days=settings.minimum_reference_days)
+        for station in range(corrected.shape[1])]
+    smooth = np.column_stack([r.smooth(day) for r in references]) if references else corrected
     outlier, residual = find_outliers(
-        np.where(flag == 0, corrected - expected, np.nan),
+        np.where(flag == 0, corrected - smooth, np.nan),
         window_days=settings.outlier_window_days, n_sigma=settings.outlier_sigma,
         floor_mm=settings.outlier_floor_mm, run_days=settings.outlier_run_days)
     flag[outlier] |= GNSS_FLAGS["outlier"]
-    for station, fit in enumerate(fits):
-        detrended = corrected[:, station] - (fit.trend(day) if settings.trend == "linear" else 0.0)
-        corrected[:, station] = detrended - _reference_level_mm(
-            detrended, sigma[:, station], flag[:, station] == 0, day, reference=reference,
-            minimum_days=settings.minimum_reference_days)
+    for station, of_station in enumerate(references):
+        corrected[:, station] -= of_station.level_mm(corrected[:, station], flag[:, station] == 0)
     impossible = np.abs(corrected) > GNSS_CHECKED.variables["up_mm"].maximum
     corrected[impossible] = np.nan
     flag[impossible] |= GNSS_FLAGS["absent"]
@@ -155,28 +160,42 @@ def _near(rows: NDArray[np.intp], n_days: int, reach_days: int) -> Mask:
     return near
 
 
-def _reference_level_mm(up_mm: Array, sigma_mm: Array, used: Mask, day: Array, *,
-                        reference: Period, minimum_days: int) -> float:
-    """Mean over the reference period, or over the own record if too few days lie in the period.
+@dataclass(frozen=True, eq=False)
+class _Reference:
+    """The days that define a station's level, and the trajectory fitted to them."""
 
-    A trajectory model fitted to the used days stands in for the others, so that a gap in one
-    season does not shift the level.
-    """
+    day: Array
+    within: Mask
+    start: float
+    end: float
+    model: Trajectory
+
+    def smooth(self, day: Array) -> Array:
+        """Trend and seasonal terms, mm, without the level."""
+        return self.model.trend(day) + self.model.seasonal(day)
+
+    def level_mm(self, up_mm: Array, used: Mask) -> float:
+        """Mean over all days of the span; the model stands in for the days without a value, so
+        that a gap in one season does not shift the level.
+        """
+        kept = self.within & used
+        if not kept.any():
+            return 0.0
+        expected = self.smooth(np.arange(self.start, self.end + 1.0)).mean()
+        return float(expected + (up_mm[kept] - self.smooth(self.day[kept])).mean())
+
+
+def _reference_of(up_mm: Array, sigma_mm: Array, used: Mask, day: Array, *, reference: Period,
+                  minimum_days: int) -> _Reference:
     start, end = (float((np.datetime64(d, "D") - np.datetime64(0, "D")) / ONE_DAY)
                   for d in reference)
     within = used & (day >= start) & (day <= end)
-    if within.sum() < minimum_days:
-        if not used.any():
-            return 0.0
-        within, (start, end) = used, day[used][[0, -1]]
+    if within.sum() < minimum_days and used.any():
+        within = used & (np.cumsum(used) <= minimum_days)
+        start, end = (float(limit) for limit in day[within][[0, -1]])
     model = fit_trajectory(day[within], up_mm[within], sigma_mm[within],
                            np.zeros(within.sum(), dtype=np.intp), 1)
-
-    def smooth(at: Array) -> Array:
-        return model.trend(at) + model.seasonal(at)
-
-    expected = smooth(np.arange(start, end + 1.0)).mean()
-    return float(expected + (up_mm[within] - smooth(day[within])).mean())
+    return _Reference(day, within, start, end, model)
 
 
 def _assemble(series: xr.Dataset, up_mm: Array, flag: Flags, exclusion: NDArray[np.str_],

@@ -11,7 +11,8 @@ class GnssQcSettings:
     Parameters
     ----------
     minimum_reference_days : int
-        With fewer used days in the reference period, the station's own record is its reference.
+        With fewer used days in the reference period, the first so many days of the station's
+        record are its reference.
     maximum_sigma_mm : float
         Largest formal error of a day, mm.
     outlier_sigma, outlier_window_days, outlier_floor_mm, outlier_run_days

@@ -10,13 +10,32 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 _log = logging.getLogger(__name__)
 
+#: Titles of the progress that is being shown.
+_shown: list[str] = []
+
 #: Call it after each finished step, with a word on what was finished.
 Advance = Callable[[str], None]
 
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Advance]:
-    """Show `total` steps of `title`; the value of the context is called after each step."""
+    """Show `total` steps of `title`; the value of the context is called after each step.
+
+    Inside another progress it shows nothing: the outer one counts.
+    """
+    if _shown or total == 0:
+        yield lambda _note="": None
+        return
+    _shown.append(title)
+    try:
+        with _top_level(title, total) as advance:
+            yield advance
+    finally:
+        _shown.pop()
+
+
+@contextmanager
+def _top_level(title: str, total: int) -> Iterator[Advance]:
     if sys.stderr.isatty():
         with _bar() as bar:
             task = bar.add_task(title, total=total, note="")

@@ -59,11 +59,22 @@ def test_a_gap_in_one_season_does_not_shift_the_reference():
     np.testing.assert_allclose(after - truth, 0.0, atol=0.7)
 
 
-def test_without_reference_data_the_own_record_is_the_reference():
+def test_without_reference_data_the_first_days_of_the_record_are_the_reference():
     late = network().sel(time=slice("2012-06-01", None))
     checked = check_gnss(late, SETTINGS)
-    used = checked["up_mm"].where(checked["flag"] == 0)
-    np.testing.assert_allclose(used.mean("time"), 0.0, atol=0.05)
+    first = checked["up_mm"].where(checked["flag"] == 0).isel(time=slice(0, 365))
+    np.testing.assert_allclose(first.mean("time"), 0.0, atol=0.05)
+
+
+@pytest.mark.parametrize("start", ["2010-01-01", "2012-06-01"])
+def test_new_days_change_nothing_but_the_flags_of_the_last_weeks(start):
+    series = network().sel(time=slice(start, None))
+    before, after = (check_gnss(series.sel(time=slice(None, end)), SETTINGS)
+                     for end in ("2014-06-30", "2014-12-31"))
+    same = after.sel(time=slice(None, "2014-06-30"))
+    np.testing.assert_array_equal(before["up_mm"], same["up_mm"])
+    settled = slice(None, "2014-05-30")
+    np.testing.assert_array_equal(before["flag"].sel(time=settled), same["flag"].sel(time=settled))
 
 
 def test_simple_flags():
