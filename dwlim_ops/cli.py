@@ -6,9 +6,9 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,6 +18,10 @@ from dwlim_ops import __version__
 from dwlim_ops.errors import BundleError, ConfigError, DwlimError
 from dwlim_ops.telemetry.logs import configure_logging
 from dwlim_ops.workspace import Workspace
+
+if TYPE_CHECKING:
+    from dwlim_ops.session import Session
+    from dwlim_ops.tick import TickReport
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, help="Terrestrial water storage from GNSS, every day.")
@@ -61,7 +65,7 @@ def root(
 
 
 @contextmanager
-def _session(root_folder: Path) -> Iterator["Session"]:  # noqa: F821
+def _session(root_folder: Path) -> Iterator["Session"]:
     from dwlim_ops.session import Session
     from flows.runtime import configure_prefect, single_threaded
 
@@ -156,7 +160,7 @@ def backfill(
     raise typer.Exit(EXIT_CODE[report.outcome])
 
 
-def _print_tick(report: "TickReport") -> None:  # noqa: F821
+def _print_tick(report: "TickReport") -> None:
     _out.print(f"{report.outcome}: {len(report.published)} days published, "
                f"as of {report.as_of:%Y-%m-%d %H:%M} UTC")
     for text in report.degraded[:10]:
@@ -275,8 +279,9 @@ def models_list(workspace: WorkspaceArgument) -> None:
         current, roles = pointer(folder)
         table = Table("bundle", "roles")
         for bundle_id in existing(folder):
-            names = [r for r, b in roles.items() if b == bundle_id]
-            table.add_row(bundle_id, ", ".join([*(["current"] if bundle_id == current else []), *names]))
+            names = ["current"] if bundle_id == current else []
+            names += [role for role, of_role in roles.items() if of_role == bundle_id]
+            table.add_row(bundle_id, ", ".join(names))
     _out.print(table)
 
 

@@ -214,8 +214,9 @@ def read_config(path: Path) -> Config:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError("no such file", where=str(path),
-                          remedy="make a workspace with: dwlim init WS --region australia") from error
+        raise ConfigError(
+            "no such file", where=str(path),
+            remedy="make a workspace with: dwlim init WS --region australia") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError("not readable as TOML", where=str(path), got=str(error)) from error
     return parse_config(content, where=str(path))

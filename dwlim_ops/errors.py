@@ -27,7 +27,8 @@ class DwlimError(Exception):
         super().__init__(str(self))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.what, self.where, self.expected, self.got, self.remedy))
+        facts = {name: getattr(self, name) for name in ("where", "expected", "got", "remedy")}
+        return (_rebuild, (type(self), self.what, facts))
 
     def __str__(self) -> str:
         parts = [f"{self.where}: {self.what}"]
@@ -40,10 +41,8 @@ class DwlimError(Exception):
         return "; ".join(parts)
 
 
-def _rebuild(
-    kind: type[DwlimError], what: str, where: str, expected: str, got: str, remedy: str
-) -> DwlimError:
-    return kind(what, where=where, expected=expected, got=got, remedy=remedy)
+def _rebuild(kind: type[DwlimError], what: str, facts: dict[str, str]) -> DwlimError:
+    return kind(what, **facts)
 
 
 class ConfigError(DwlimError):

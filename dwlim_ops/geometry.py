@@ -31,7 +31,7 @@ def wrap_longitude_deg(longitude_deg: ArrayLike) -> Array:
 def distance_deg(
     longitude_a: ArrayLike, latitude_a: ArrayLike, longitude_b: ArrayLike, latitude_b: ArrayLike
 ) -> Array:
-    """Great-circle distance of every pair, in degrees; shape (len(a), len(b)); haversine formula."""
+    """Great-circle distance of every pair, degrees, shape (len(a), len(b)); haversine formula."""
     lon_a, lat_a = (np.radians(np.atleast_1d(np.asarray(v, float)))[:, None]
                     for v in (longitude_a, latitude_a))
     lon_b, lat_b = (np.radians(np.atleast_1d(np.asarray(v, float)))[None, :]
@@ -80,7 +80,7 @@ class Grid:
         return self.land_fraction[self.domain] >= 0.5
 
     def on_grid(self, values: Array, fill: float = np.nan) -> Array:
-        """Spread values of the domain's cells, shape (..., n_cells), over the grid (..., lat, lon)."""
+        """Spread values of the domain's cells, (..., n_cells), over the grid, (..., lat, lon)."""
         out = np.full((*values.shape[:-1], *self.domain.shape), fill)
         out[..., self.domain] = values
         return out
@@ -156,7 +156,9 @@ def make_grid(outline: BaseGeometry, spacing_deg: float, widen_deg: float) -> Gr
                 fraction.reshape(used.shape)[pick], used[pick])
 
 
-def _near(lon: Array, lat: Array, lon_b: Array, lat_b: Array, limit_deg: float) -> NDArray[np.bool_]:
+def _near(
+    lon: Array, lat: Array, lon_b: Array, lat_b: Array, limit_deg: float
+) -> NDArray[np.bool_]:
     from scipy.spatial import cKDTree
 
     distance, _ = cKDTree(unit_vectors(lon_b, lat_b)).query(unit_vectors(lon, lat))
@@ -166,7 +168,7 @@ def _near(lon: Array, lat: Array, lon_b: Array, lat_b: Array, limit_deg: float) 
 
 def unit_vectors(longitude_deg: ArrayLike, latitude_deg: ArrayLike) -> Array:
     """Unit vectors, shape (n, 3)."""
-    lon, lat = np.radians(np.asarray(longitude_deg, float)), np.radians(np.asarray(latitude_deg, float))
+    lon, lat = (np.radians(np.asarray(v, float)) for v in (longitude_deg, latitude_deg))
     return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
 
@@ -187,8 +189,8 @@ def read_basins(path: Path, grid: Grid) -> Basins:
     else:
         names, member = _basins_from_geojson(path, lon, lat)
     area = cell_area_km2(lat, grid.spacing_deg) * grid.land_fraction[grid.domain]
-    identifiers = sorted(names, key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0, key))
-    weight = np.array([np.where(member == key, area, 0.0) for key in identifiers]).reshape(-1, lon.size)
+    identifiers = sorted(names, key=_by_number)
+    weight = np.array([np.where(member == key, area, 0.0) for key in identifiers])
     total = weight.sum(axis=1)
     for key, value in zip(identifiers, total, strict=True):
         if value <= 0:
@@ -197,7 +199,14 @@ def read_basins(path: Path, grid: Grid) -> Basins:
     return Basins(tuple(identifiers), tuple(names[k] for k in identifiers), weight / total[:, None])
 
 
-def _basins_from_csv(path: Path, lon: Array, lat: Array) -> tuple[dict[str, str], NDArray[np.object_]]:
+def _by_number(identifier: str) -> tuple[bool, int, str]:
+    number = identifier.isdigit()
+    return not number, int(identifier) if number else 0, identifier
+
+
+def _basins_from_csv(
+    path: Path, lon: Array, lat: Array
+) -> tuple[dict[str, str], NDArray[np.object_]]:
     try:
         with path.open(newline="") as stream:
             rows = list(csv.DictReader(stream))
@@ -205,9 +214,11 @@ def _basins_from_csv(path: Path, lon: Array, lat: Array) -> tuple[dict[str, str]
         cell_lat = np.array([float(r["lat"]) for r in rows])
         names = {r["basin"]: r.get("name") or r["basin"] for r in rows}
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise ConfigError("not readable as a table of basin cells", where=str(path),
-                          expected="CSV with columns lon,lat,basin[,name]", got=repr(error)) from error
-    distinct = np.unique(np.concatenate([np.diff(np.unique(cell_lon)), np.diff(np.unique(cell_lat))]).round(6))
+        raise ConfigError(
+            "not readable as a table of basin cells", where=str(path), got=repr(error),
+            expected="CSV with columns lon,lat,basin[,name]") from error
+    steps = [np.diff(np.unique(values)) for values in (cell_lon, cell_lat)]
+    distinct = np.unique(np.concatenate(steps).round(6))
     spacing = distinct[distinct > 0].min() if (distinct > 0).any() else 1.0
     origin = cell_lon[0] - spacing / 2, cell_lat[0] - spacing / 2
 
@@ -220,7 +231,9 @@ def _basins_from_csv(path: Path, lon: Array, lat: Array) -> tuple[dict[str, str]
     return names, np.array([owner.get(k) for k in key(lon, lat)], dtype=object)
 
 
-def _basins_from_geojson(path: Path, lon: Array, lat: Array) -> tuple[dict[str, str], NDArray[np.object_]]:
+def _basins_from_geojson(
+    path: Path, lon: Array, lat: Array
+) -> tuple[dict[str, str], NDArray[np.object_]]:
     member = np.full(lon.size, None, dtype=object)
     names: dict[str, str] = {}
     for number, (properties, polygon) in enumerate(_read_geojson(path), start=1):

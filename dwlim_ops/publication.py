@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dwlim_ops.errors import StoreError
 from dwlim_ops.products import encode
 from dwlim_ops.products.basins import (
     BasinRow,
@@ -69,7 +68,8 @@ def publish_day(session: Session, known: Known, planned: PlannedDay, day: DayEst
                            known.as_of, planned.fingerprint, path, sha256)
     session.ledger.add_product(record)
     _publish_basins(session, rows)
-    tree.write_latest(published, _latest(session, product, provenance, path, sha256, rows))
+    tree.write_latest(published, _latest(session, product, provenance, path=path,
+                                            sha256=sha256, rows=rows))
     return record
 
 
@@ -172,8 +172,8 @@ def _published_rows(published: Path) -> tuple[BasinRow, ...]:
     return rows_from_csv(path.read_text(), where=str(path)) if path.exists() else ()
 
 
-def _latest(session: Session, product: DayProduct, provenance: Provenance, path: str, sha256: str,
-            rows: tuple[BasinRow, ...]) -> tree.Latest:
+def _latest(session: Session, product: DayProduct, provenance: Provenance, *, path: str,
+            sha256: str, rows: tuple[BasinRow, ...]) -> tree.Latest:
     of_day = [row for row in rows if row.day == provenance.day]
     return tree.Latest(
         region=provenance.region, region_title=provenance.region_title, day=provenance.day,
@@ -186,7 +186,8 @@ def _latest(session: Session, product: DayProduct, provenance: Provenance, path:
         quality=summary(product))
 
 
-def write_status(session: Session, known: Known | None, outcome: str, detail: dict[str, Any]) -> None:
+def write_status(session: Session, known: Known | None, outcome: str,
+                 detail: dict[str, Any]) -> None:
     """Refresh `status.json`: what is fresh, what is missing, and how the last tick ended."""
     published = session.ledger.newest_revisions()
     tree.write_status(session.workspace.published, {

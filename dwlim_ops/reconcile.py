@@ -18,7 +18,8 @@ from dwlim_ops.archive.archive import IngestReport
 from dwlim_ops.correct import hydrological_displacement
 from dwlim_ops.invert.daily import Estimate, estimate
 from dwlim_ops.qc.forcing import grid_forcing
-from dwlim_ops.qc.gnss import check_gnss, usable
+from dwlim_ops.qc.gnss import check_gnss
+from dwlim_ops.qc.screening import usable
 from dwlim_ops.session import Session
 from dwlim_ops.simulation import Simulated
 from dwlim_ops.state.provenance import fingerprint
@@ -42,7 +43,8 @@ class Known:
 
     def row(self, day: date) -> int:
         """Index of a day in `checked`."""
-        return int((np.datetime64(day, "D") - self.checked["time"].values[0]) / np.timedelta64(1, "D"))
+        since_first = np.datetime64(day, "D") - self.checked["time"].values[0]
+        return int(since_first / np.timedelta64(1, "D"))
 
     @property
     def days(self) -> list[date]:
@@ -62,7 +64,8 @@ class PlannedDay:
 
 def ingest(session: Session, name: str, *, as_of: datetime, retrieved_at: datetime) -> IngestReport:
     """Take in what one source offers at `as_of`."""
-    return session.archive.ingest(session.feeds[name].source, as_of=as_of, retrieved_at=retrieved_at)
+    source = session.feeds[name].source
+    return session.archive.ingest(source, as_of=as_of, retrieved_at=retrieved_at)
 
 
 def observe(session: Session, as_of: datetime) -> Known | None:
@@ -99,15 +102,15 @@ def _correct(
     session: Session, gnss: xr.Dataset, loading: xr.Dataset | None
 ) -> tuple[xr.Dataset, tuple[str, ...]]:
     """Subtract modelled loading; without a model the loading stays and is named."""
-    source = session.config.sources
+    sources = session.config.sources
+    removed = frozenset(sources.gnss.already_removed) & {"ntal", "ntol"}
     models = {}
     if loading is not None:
         aligned = loading.reindex(time=gnss["time"].values, station=gnss["station"].values)
         models = {name: aligned[name].values for name in ("ntal_up_mm", "ntol_up_mm")}
     done = hydrological_displacement(
-        gnss["up_mm"].values, already_removed=frozenset(source.gnss.already_removed) & {"ntal", "ntol"},
-        series_frame=source.gnss.frame, loading_frame=source.loading.frame if source.loading else None,
-        **models)
+        gnss["up_mm"].values, already_removed=removed, series_frame=sources.gnss.frame,
+        loading_frame=sources.loading.frame if sources.loading else None, **models)
     return gnss.assign(up_mm=(("time", "station"), done.up_mm)), done.missing
 
 
@@ -119,7 +122,8 @@ def plan(session: Session, known: Known, *, first: date | None = None, last: dat
     """
     newest = known.days[-1]
     last = min(last or newest, newest)
-    first = max(first or newest - (session.config.schedule.horizon_days - 1) * ONE_DAY, known.days[0])
+    horizon = newest - (session.config.schedule.horizon_days - 1) * ONE_DAY
+    first = max(first or horizon, known.days[0])
     published = session.ledger.newest_revisions()
     station_days = usable(known.checked).sum(axis=1)
     planned = []

@@ -33,7 +33,8 @@ class RegionGeometry:
 
     def cell_of(self, longitude_deg: Array, latitude_deg: Array) -> NDArray[np.intp]:
         """Index of the nearest cell centre for each point."""
-        nearest: NDArray[np.intp] = distance_deg(longitude_deg, latitude_deg, *self.cells).argmin(axis=1)
+        distance = distance_deg(longitude_deg, latitude_deg, *self.cells)
+        nearest: NDArray[np.intp] = distance.argmin(axis=1)
         return nearest
 
     def holding_cell(self, longitude_deg: Array, latitude_deg: Array) -> NDArray[np.intp]:

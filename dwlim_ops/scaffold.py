@@ -29,8 +29,8 @@ def scaffold(root: Path, region: str) -> Workspace:
                           remedy="choose another folder, or edit this file")
     source = _region_file(region)
     config = read_config(source)
-    for folder in FOLDERS:
-        (root / folder).mkdir(parents=True, exist_ok=True)
+    for name in FOLDERS:
+        (root / name).mkdir(parents=True, exist_ok=True)
     text = source.read_text(encoding="utf-8")
     files = {"outline": config.region.outline, "basins": config.region.basins,
              "sites": config.sources.gnss.sites, "steps": config.sources.gnss.steps}
@@ -39,12 +39,12 @@ def scaffold(root: Path, region: str) -> Workspace:
             kept = Path("region") / path.name
             shutil.copyfile(_existing(source, key, path), root / kept)
             text = _pointing_to(text, key, path, kept)
-    folders = [config.sources.gnss.folder, config.sources.loading and config.sources.loading.folder,
-               config.sources.weather and config.sources.weather.folder]
-    for path in filter(None, folders):
-        where = (source.parent / path).resolve()
+    sources = (config.sources.gnss, config.sources.weather, config.sources.loading)
+    folders = [source_of.folder for source_of in sources if source_of is not None]
+    for folder in dict.fromkeys(filter(None, folders)):
+        where = (source.parent / folder).resolve()
         if where.is_dir():
-            text = _pointing_to(text, "folder", path, where)
+            text = _pointing_to(text, "folder", folder, where)
     write_atomically(workspace.config_file, text.encode())
     read_config(workspace.config_file)
     return workspace

@@ -192,8 +192,8 @@ class Session:
             _log.info("preparing the inversion for %d stations", places[0].size)
             grid = self.geometry.grid
             cells = self.geometry.cells if self.simulator is not None else (np.zeros(0),) * 2
-            points = [np.concatenate(pair) for pair in zip(places, cells, strict=True)]
-            design = design_matrix(*points, grid, frame=self.config.sources.gnss.frame)
+            longitude, latitude = (np.concatenate(pair) for pair in zip(places, cells, strict=True))
+            design = design_matrix(longitude, latitude, grid, frame=self.config.sources.gnss.frame)
             cells_of_grid = prepare(design, Smoothness(grid.domain),
                                     cell_area_km2(grid.cells[1], grid.spacing_deg))
             of_basins = project(cells_of_grid, self.geometry.basins.weight)
@@ -208,8 +208,8 @@ class Session:
             return formal
         if kind == "unit":
             return np.ones_like(formal)
-        period = slice(str(self.config.region.reference_start), str(self.config.region.reference_end))
-        inside = checked.sel(time=period)
+        region = self.config.region
+        inside = checked.sel(time=slice(str(region.reference_start), str(region.reference_end)))
         values = np.where(inside["flag"].values == 0, inside["up_mm"].values, np.nan)
         deviation = pd.DataFrame(values).std().to_numpy()
         return np.broadcast_to(np.where(np.isfinite(deviation), deviation, np.nanmedian(deviation)),

@@ -131,7 +131,8 @@ def bind(bundle: Bundle, geometry: RegionGeometry, *, region: str, bundle_id: st
     manifest = bundle.manifest
     features = FeatureSet.from_dict(manifest.feature_set)
     check_serves(bundle, region=region, feature_names=features.names)
-    scaler = Scaler(manifest.scaler_kind, **bundle.scaler)
+    arrays = {name: values.astype(np.float64) for name, values in bundle.scaler.items()}
+    scaler = Scaler(manifest.scaler_kind, **arrays)
     n_cells, n_scaled = geometry.cells[0].size, scaler.temperature_mean_k.size
     if n_scaled not in (1, n_cells):
         raise BundleError(

@@ -54,7 +54,7 @@ def make_day(session: Session, known: Known, planned: PlannedDay, *, pictures: b
     return "" if record else "the product fails its checks"
 
 
-def finish(session: Session, as_of: datetime, known: Known | None,
+def finish(session: Session, as_of: datetime, known: Known | None, *,
            reports: Sequence[IngestReport], planned: Sequence[PlannedDay],
            hindered: Mapping[date, str]) -> TickReport:
     """Record the tick and refresh `status.json`."""

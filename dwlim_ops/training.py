@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -42,7 +43,7 @@ MINIMUM_TEST_DAYS = 60
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Aligned days for training: displacement (D, S), forcing rows, spans, and cells of stations."""
+    """Aligned days for training: displacement (D, S), rows of the forcing, spans, cells."""
 
     time: NDArray[np.datetime64]
     forcing_row: NDArray[np.intp]
@@ -106,15 +107,17 @@ def train_bundle(known: Known, geometry: RegionGeometry, settings: Training, *, 
         training=material.spans["training"], validation=material.spans["validation"],
         settings=settings.networks,
         progress=lambda done, total: progress("training", done, total))
-    virtual = _at_stations(trained.lstms, sequences, column, stations, controls, geometry, settings)
+    virtual = _at_stations(trained.lstms, sequences, column, stations=stations,
+                           controls=controls, geometry=geometry, settings=settings)
     residual = _residual(settings)
     if residual is not None:
         virtual = virtual + _kriged_residual(material.up_mm, virtual, stations, residual)
     errors = station_errors(material.up_mm, virtual, tested=material.spans["test"],
                             minimum_days=MINIMUM_TEST_DAYS)
     known_sequences = sequences[material.spans["test"]][0][:8]
-    manifest = _manifest(known, settings, (region, name), scaler, stations, controls, errors,
-                         np.nanmin(trained.history.validation_loss, axis=0))
+    manifest = _manifest(
+        known, settings, (region, name), scaler, stations=stations, controls=controls,
+        errors=errors, best_validation=np.nanmin(trained.history.validation_loss, axis=0))
     arrays = {name: value for name, value in vars(scaler).items() if name != "kind"}
     return Bundle(manifest, trained.lstms, arrays, np.ascontiguousarray(known_sequences))
 
@@ -122,7 +125,7 @@ def train_bundle(known: Known, geometry: RegionGeometry, settings: Training, *, 
 def _sequences(known: Known, material: Material, settings: Training,
                progress: Callable[[str, int, int], None]
                ) -> tuple[Scaler, NDArray[np.intp], Float32]:
-    """Scaler of all cells; sequences (D, n_cells_with_station, L, F) of the cells with a station."""
+    """Scaler of all cells; sequences (D, n, L, F) of the n cells that hold a station."""
     forcing = known.forcing
     assert forcing is not None  # noqa: S101  gather() refuses its absence
     temperature, pressure = forcing["temperature_k"].values, forcing["pressure_pa"].values
@@ -148,8 +151,8 @@ def _controls(known: Known, material: Material, settings: Training) -> ControlSe
         at_stations["temperature_k"], at_stations["pressure_pa"],
         training=material.spans["training"], minimum_correlation=settings.minimum_correlation,
         minimum_days=settings.minimum_days)
-    usable = np.isfinite(material.up_mm[material.spans["validation"]]).any(axis=0)
-    index = selection.index[usable[selection.index]]
+    validated = np.isfinite(material.up_mm[material.spans["validation"]]).sum(axis=0)
+    index = selection.index[validated[selection.index] > 0]
     if index.size < 2:
         raise ConfigError(
             "fewer than two control stations", where="[training] minimum_correlation",
@@ -160,7 +163,7 @@ def _controls(known: Known, material: Material, settings: Training) -> ControlSe
                             selection.correlation_pressure, selection.reason)
 
 
-def _at_stations(lstms: StationLstms, sequences: Float32, column: NDArray[np.intp],
+def _at_stations(lstms: StationLstms, sequences: Float32, column: NDArray[np.intp], *,
                  stations: tuple[NDArray[np.str_], Array, Array], controls: NDArray[np.intp],
                  geometry: RegionGeometry, settings: Training) -> Array:
     """Simulated displacement at every station, its own cell's controls left out, (D, S)."""
@@ -196,12 +199,12 @@ def _kriged_residual(up_mm: Array, virtual_mm: Array,
     return correction
 
 
-def _manifest(known: Known, settings: Training, title: tuple[str, str], scaler: Scaler,
+def _manifest(known: Known, settings: Training, title: tuple[str, str], scaler: Scaler, *,
               stations: tuple[NDArray[np.str_], Array, Array], controls: NDArray[np.intp],
               errors: StationErrors, best_validation: Array) -> Manifest:
     names, longitude, latitude = stations
 
-    def columns(index: NDArray[np.intp]) -> dict[str, tuple[object, ...]]:
+    def columns(index: NDArray[np.intp]) -> dict[str, Any]:
         return {"station": tuple(names[index].tolist()),
                 "longitude_deg": tuple(longitude[index].tolist()),
                 "latitude_deg": tuple(latitude[index].tolist())}

@@ -59,11 +59,13 @@ def verify(session: Session, known: Known, roles: tuple[str, ...], *, stride_day
     if session.grace is None:
         raise ConfigError("no GRACE to compare with", where=session.config.region.name,
                           remedy="verification runs on the embedded sample")
-    sections = []
+    sections: list[Section] = []
     for role in roles:
         with session.serving(role):
-            of_role = {name: _estimate(session, known, span, stride_days, f"{role}, {name}", progress)
-                       for name, span in (("GRACE", GRACE_YEARS), ("left out", LEFT_OUT_YEARS))}
+            of_role = {
+                name: _estimate(session, known, _days(session, known, span, stride_days),
+                                title=f"{role}, {name}", progress=progress)
+                for name, span in (("GRACE", GRACE_YEARS), ("left out", LEFT_OUT_YEARS))}
             for method in sorted(of_role["GRACE"], reverse=True):
                 if method == "tragnss" and sections:
                     continue
@@ -71,11 +73,15 @@ def verify(session: Session, known: Known, roles: tuple[str, ...], *, stride_day
     return _write(session, sections, stride_days)
 
 
-def _estimate(session: Session, known: Known, span: Span, stride_days: int, title: str,
-              progress: Progress) -> dict[str, _Series]:
-    """Both methods on every `stride_days`-th day on which both can be computed."""
-    days = [day for day in known.days if span.first <= day <= span.last
+def _days(session: Session, known: Known, span: Span, stride_days: int) -> list[date]:
+    """Every `stride_days`-th day of the span that has enough stations."""
+    return [day for day in known.days if span.first <= day <= span.last
             and day.toordinal() % stride_days == 0 and _enough(session, known, day)]
+
+
+def _estimate(session: Session, known: Known, days: list[date], *, title: str,
+              progress: Progress) -> dict[str, _Series]:
+    """Both methods on those of the days on which both can be computed."""
     inversion = session.inversion(known.checked)
     of_basins = session.basin_inversion(known.checked)
     collected: dict[str, list[tuple[date, Array, Array]]] = {}
@@ -87,7 +93,7 @@ def _estimate(session: Session, known: Known, span: Span, stride_days: int, titl
         for method, (up, sigma) in data.items():
             beta = session.beta(inversion, up, sigma)
             collected.setdefault(method, []).append(
-                (day, *_basins_and_left_out(inversion, of_basins, up, sigma, beta=beta,
+                (day, *_basins_and_left_out(of_basins, up, sigma, beta=beta,
                                             n_stations=known.checked.sizes["station"])))
     return {method: _Series([r[0] for r in rows], np.stack([r[1] for r in rows]),
                             np.stack([r[2] for r in rows])) for method, rows in collected.items()}
@@ -98,8 +104,8 @@ def _enough(session: Session, known: Known, day: date) -> bool:
     return int(usable.sum()) >= session.config.inversion.minimum_stations
 
 
-def _basins_and_left_out(inversion: Inversion, of_basins: Inversion, up: Array, sigma: Array, *,
-                         beta: float, n_stations: int) -> tuple[Array, Array]:
+def _basins_and_left_out(of_basins: Inversion, up: Array, sigma: Array, *, beta: float,
+                         n_stations: int) -> tuple[Array, Array]:
     basins = estimate(of_basins, up, sigma, beta=beta)
     return basins.twsa_mm, (up - basins.leave_one_out_mm)[:n_stations]
 

@@ -38,4 +38,4 @@ def daily(session: Session, as_of: datetime, retrieved_at: datetime, *, first: d
             for day in planned:
                 hindered[day.day] = make(session, known, day, pictures=pictures)
                 advance(str(day.day))
-    return finish(session, as_of, known, reports, planned, hindered)
+    return finish(session, as_of, known, reports=reports, planned=planned, hindered=hindered)

@@ -24,7 +24,8 @@ def train_networks(session: Session, role: str, store: Path, as_of: datetime) ->
     """Train, write, and give the bundle its role; returns its id."""
     settings = session.config.training.get(role)
     if settings is None:
-        raise ConfigError("no such table", where=f"{session.workspace.config_file}: training.{role}",
+        where = f"{session.workspace.config_file}: training.{role}"
+        raise ConfigError("no such table", where=where,
                           expected=f"one of {sorted(session.config.training)}")
     known = observe(session, as_of)
     if known is None:

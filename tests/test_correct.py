@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from dwlim_ops.correct import hydrological_displacement
 from dwlim_ops.errors import ConfigError, ContractError
-from dwlim_ops.qc.gnss import GnssQcSettings, check_gnss
+from dwlim_ops.qc.gnss import check_gnss
 from dwlim_ops.qc.outliers import running_median
+from dwlim_ops.qc.settings import GnssQcSettings
 
 DATA = Path(__file__).parent / "data" / "loading"
 

@@ -36,15 +36,18 @@ def basin_plot(
     n_days: int = 400,
     grace: Mapping[str, Months] | None = None,
 ) -> bytes:
-    """PNG of the last days of every basin: each estimate with its 90 % band.
+    """PNG of the last days of every basin, at most `n_days`: each estimate with its 90 % band.
 
     Parameters
     ----------
     grace : mapping of basin to (days, values in mm), optional
         Monthly values for comparison, drawn as dots.
     """
-    start_day = end_day - timedelta(days=n_days - 1)
+    rows = list(rows)
+    oldest = min((row.day for row in rows), default=end_day) - timedelta(days=1)
+    start_day = max(end_day - timedelta(days=n_days - 1), min(oldest, end_day - timedelta(days=9)))
     series = _series(rows, start_day, end_day)
+    shown = _within(grace or {}, start_day, end_day)
     methods = [m for m in METHODS if any(m in of_basin for of_basin in series.values())]
     with styled():
         figure, panels = _layout(len(basins.identifier))
@@ -52,10 +55,10 @@ def basin_plot(
             for method in methods:
                 if method in series.get(key, {}):
                     _draw_series(axes, method, start_day, *series[key][method])
-            if grace and key in grace:
-                axes.plot(*grace[key], "o", ms=3.2, color=INK, mec="white", mew=0.4, zorder=5)
+            if key in shown:
+                axes.plot(*shown[key], "o", ms=3.2, color=INK, mec="white", mew=0.4, zorder=5)
             _finish(axes, name, start_day, end_day)
-        _draw_words(figure, region_title, end_day, methods, with_grace=bool(grace))
+        _draw_words(figure, region_title, end_day, methods, with_grace=bool(shown))
         return to_png(figure)
 
 
@@ -71,6 +74,16 @@ def _series(
             values[0][(row.day - start_day).days] = row.twsa_mm
             values[1][(row.day - start_day).days] = row.sigma_mm
     return series
+
+
+def _within(grace: Mapping[str, Months], start_day: date, end_day: date) -> dict[str, Months]:
+    """Months between the two days; basins without any are left out."""
+    kept = {}
+    for basin, (days, values_mm) in grace.items():
+        inside = (days >= np.datetime64(start_day)) & (days <= np.datetime64(end_day))
+        if inside.any():
+            kept[basin] = (days[inside], values_mm[inside])
+    return kept
 
 
 def _layout(n_panels: int) -> tuple[Figure, list[Axes]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dwlim_ops.contracts import GNSS, GNSS_CHECKED, GNSS_FLAGS, check
 from dwlim_ops.qc.outliers import find_outliers, robust_scatter_mm
-from dwlim_ops.qc.screening import screen_stations, usable
+from dwlim_ops.qc.screening import screen_stations
 from dwlim_ops.qc.settings import GnssQcSettings
 from dwlim_ops.qc.steps import cut_segments, detect_steps
 from dwlim_ops.qc.trajectory import Trajectory, fit_trajectory
@@ -43,9 +43,9 @@ def check_gnss(series: xr.Dataset, settings: GnssQcSettings, *, reference: Perio
         Thresholds.
     reference : (date, date)
         First and last day of the reference period; displacement is relative to its mean. A
-        station with fewer than `minimum_reference_days` in it is relative to the first so many
-        days of its record. Once they are over, new days do not change the level (unless a
-        trend is removed).
+        station with fewer than `minimum_reference_days` in it is relative to its record before
+        the newest day's year, or at least to its first so many days. Within a year new days
+        therefore do not change any level (unless a trend is removed).
     given_steps : iterable of (day, station)
         Known steps, the day being the first after the step; stations not in `series` are ignored.
     region_distance_deg : ndarray (station,), optional
@@ -185,13 +185,18 @@ class _Reference:
         return float(expected + (up_mm[kept] - self.smooth(self.day[kept])).mean())
 
 
+def _start_of_year(day: float) -> float:
+    year = np.datetime64(int(day), "D").astype("datetime64[Y]")
+    return float((year.astype("datetime64[D]") - np.datetime64(0, "D")) / ONE_DAY)
+
+
 def _reference_of(up_mm: Array, sigma_mm: Array, used: Mask, day: Array, *, reference: Period,
                   minimum_days: int) -> _Reference:
     start, end = (float((np.datetime64(d, "D") - np.datetime64(0, "D")) / ONE_DAY)
                   for d in reference)
     within = used & (day >= start) & (day <= end)
     if within.sum() < minimum_days and used.any():
-        within = used & (np.cumsum(used) <= minimum_days)
+        within = used & ((day < _start_of_year(day[-1])) | (np.cumsum(used) <= minimum_days))
         start, end = (float(limit) for limit in day[within][[0, -1]])
     model = fit_trajectory(day[within], up_mm[within], sigma_mm[within],
                            np.zeros(within.sum(), dtype=np.intp), 1)

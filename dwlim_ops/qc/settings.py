@@ -11,8 +11,8 @@ class GnssQcSettings:
     Parameters
     ----------
     minimum_reference_days : int
-        With fewer used days in the reference period, the first so many days of the station's
-        record are its reference.
+        With fewer used days in the reference period, the station's record before the newest
+        day's year is its reference, or at least its first so many days.
     maximum_sigma_mm : float
         Largest formal error of a day, mm.
     outlier_sigma, outlier_window_days, outlier_floor_mm, outlier_run_days

@@ -1,10 +1,10 @@
 """What a model bundle declares about itself: the content of `bundle.toml`."""
 
-import json
 import tomllib
 from datetime import date
 from typing import Any, Final, Literal
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dwlim_ops.errors import BundleError
@@ -96,7 +96,7 @@ class Manifest(_Declared):
 
 def manifest_toml(manifest: Manifest, files: dict[str, str]) -> str:
     """Text of `bundle.toml`; `files` holds the sha256 of the other files of the bundle."""
-    return to_toml({**manifest.model_dump(exclude_none=True), "files": files})
+    return tomli_w.dumps({**manifest.model_dump(exclude_none=True), "files": files})
 
 
 def read_manifest(text: str, *, where: str) -> tuple[Manifest, dict[str, str]]:
@@ -125,42 +125,3 @@ def read_manifest(text: str, *, where: str) -> tuple[Manifest, dict[str, str]]:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise BundleError("manifest is not valid", where=where, got=problems,
                           expected="the keys of dwlim_ops.simulate.manifest.Manifest") from error
-
-
-def to_toml(table: dict[str, Any], path: tuple[str, ...] = ()) -> str:
-    """TOML text of nested tables of strings, numbers, booleans, dates and lists, in given order.
-
-    >>> print(to_toml({"a": [1, 2.5], "b": {"c": "x"}}), end="")
-    a = [1, 2.5]
-    <BLANKLINE>
-    [b]
-    c = "x"
-    """
-    bare = {key: key if key.isidentifier() and key.isascii() else json.dumps(key) for key in table}
-    lines = [f"{bare[key]} = {_toml_value(value)}\n"
-             for key, value in table.items() if not isinstance(value, dict)]
-    for key, value in table.items():
-        if isinstance(value, dict):
-            inner = (*path, bare[key])
-            lines.append(f"\n[{'.'.join(inner)}]\n{to_toml(value, inner)}")
-    return "".join(lines)
-
-
-def _toml_value(value: object) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case int():
-            return str(value)
-        case float():
-            return repr(float(value))
-        case str():
-            return json.dumps(value, ensure_ascii=False)
-        case date():
-            return value.isoformat()
-        case list() | tuple():
-            return f"[{', '.join(map(_toml_value, value))}]"
-        case _:
-            raise BundleError("value cannot be written to TOML", where="to_toml",
-                              expected="string, number, boolean, date, list or table",
-                              got=repr(value))

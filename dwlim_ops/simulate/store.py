@@ -12,9 +12,10 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
+import tomli_w
+
 from dwlim_ops.errors import BundleError
 from dwlim_ops.simulate.bundle import MANIFEST, read_bundle
-from dwlim_ops.simulate.manifest import to_toml
 
 CURRENT: Final = "current"
 POINTER: Final = "current.toml"
@@ -64,7 +65,7 @@ def promote(store: Path, region: str, bundle_id: str, *, role: str | None = None
     else:
         roles = {**roles, role: bundle_id}
     content = {**({"bundle": current} if current else {}), "bundles": dict(sorted(roles.items()))}
-    _replace(store / region / POINTER, to_toml(content))
+    _replace(store / region / POINTER, tomli_w.dumps(content))
 
 
 def existing(folder: Path) -> list[str]:

@@ -141,20 +141,22 @@ class Ledger:
         """Record granules; one that is already recorded is left as it is."""
         with self._transaction() as connection:
             known = self._known(connection)
-            rows = [vars(g) for g in granules if (g.source, g.key, g.version, g.sha256) not in known]
+            rows = [vars(g) for g in granules
+                    if (g.source, g.key, g.version, g.sha256) not in known]
             if rows:
                 connection.execute(sa.insert(_granules), rows)
 
     def _known(self, connection: sa.Connection) -> set[tuple[Any, ...]]:
         c = _granules.c
-        return {tuple(r) for r in connection.execute(sa.select(c.source, c.key, c.version, c.sha256))}
+        query = sa.select(c.source, c.key, c.version, c.sha256)
+        return {tuple(row) for row in connection.execute(query)}
 
     def seen(self, source: str) -> dict[str, str]:
         """Newest recorded version of every key of a source, quarantined ones included."""
         c = _granules.c
         query = sa.select(c.key, c.version).where(c.source == source).order_by(c.id)
         with self._transaction() as connection:
-            return {key: version for key, version in connection.execute(query)}
+            return {row.key: row.version for row in connection.execute(query)}
 
     def granules(self, source: str, as_of: datetime) -> list[Granule]:
         """Usable granules available at `as_of`: of each key the newest, oldest first."""

@@ -24,7 +24,7 @@ def progress(title: str, total: int) -> Iterator[Advance]:
     Inside another progress it shows nothing: the outer one counts.
     """
     if _shown or total == 0:
-        yield lambda _note="": None
+        yield _nothing
         return
     _shown.append(title)
     try:
@@ -39,12 +39,16 @@ def _top_level(title: str, total: int) -> Iterator[Advance]:
     if sys.stderr.isatty():
         with _bar() as bar:
             task = bar.add_task(title, total=total, note="")
-            yield lambda note="": bar.update(task, advance=1, note=note)
+
+            def step(note: str) -> None:
+                bar.update(task, advance=1, note=note)
+
+            yield step
         return
     done = 0
     reported = 0
 
-    def advance(note: str = "") -> None:
+    def advance(note: str) -> None:
         nonlocal done, reported
         done += 1
         tenth = 10 * done // max(total, 1)
@@ -53,6 +57,10 @@ def _top_level(title: str, total: int) -> Iterator[Advance]:
             _log.info("%s: %d of %d%s", title, done, total, f" ({note})" if note else "")
 
     yield advance
+
+
+def _nothing(_note: str) -> None:
+    """Show nothing."""
 
 
 def _bar() -> Progress:

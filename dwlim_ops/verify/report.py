@@ -39,10 +39,10 @@ class Section:
 def to_markdown(title: str, sections: Sequence[Section], *, stride_days: int,
                 grace_years: tuple[date, date], left_out_years: tuple[date, date]) -> str:
     """The report in words and tables."""
+    which = "Every day" if stride_days == 1 else f"One day in {stride_days}"
     lines = [
         f"# Verification: {title}", "",
-        f"Every {stride_days}th day is computed, the same days for all estimates." if stride_days > 1
-        else "Every day is computed.", "",
+        f"{which} is computed, the same days for all estimates.", "",
         f"## Basins against GRACE, {grace_years[0]} to {grace_years[1]}", "",
         "Monthly means about their mean over the common months. GRACE: CSR RL06, DDK3, degrees 0-1 "
         "omitted, no leakage correction. Amplitude and day of the maximum of the annual term.", "",
@@ -64,7 +64,8 @@ def to_markdown(title: str, sections: Sequence[Section], *, stride_days: int,
 
 def _basin_row(label: str, score: BasinScore) -> str:
     return (f"| {label} | {score.basin} | {score.n_months} | {score.pcc:.2f} | {score.nse:.2f} | "
-            f"{score.rmse_mm:.0f} | {score.cycle.amplitude:.0f} ({score.grace_cycle.amplitude:.0f}) | "
+            f"{score.rmse_mm:.0f} | "
+            f"{score.cycle.amplitude:.0f} ({score.grace_cycle.amplitude:.0f}) | "
             f"{score.cycle.phase_days:.0f} ({score.grace_cycle.phase_days:.0f}) |")
 
 

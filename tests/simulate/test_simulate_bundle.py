@@ -19,7 +19,6 @@ from dwlim_ops.simulate.manifest import (
     StationErrorTable,
     manifest_toml,
     read_manifest,
-    to_toml,
 )
 from dwlim_ops.simulate.store import promote, resolve
 from dwlim_ops.simulate.train import TrainingSettings
@@ -190,14 +189,6 @@ def test_another_region_or_order_of_features_is_refused(folder):
         check_serves(bundle, region="elsewhere", feature_names=NAMES)
     with pytest.raises(BundleError, match="differ in name or order"):
         check_serves(bundle, region="testland", feature_names=NAMES[::-1])
-
-
-def test_toml_text_reads_back():
-    table = {"a": 1, "b": -2.5e-17, "c": True, "d": 'q"\\\n\té', "e": [1.0, float("inf")],
-             "f": date(2020, 2, 29), "with space": [], "g": {"é.x": {"deep": ["x", "y"]}, "y": 1}}
-    assert tomllib.loads(to_toml(table)) == table
-    with pytest.raises(BundleError, match="cannot be written"):
-        to_toml({"a": None})
 
 
 def test_manifest_text_reads_back():

@@ -28,7 +28,8 @@ def test_nse_divides_by_the_observed_variance(simulated, observed):
 
 
 def test_nse_is_not_symmetric():
-    assert nse([0.0, 0.0, 0.5], [1.0, 2.0, 3.0]) != pytest.approx(nse([1.0, 2.0, 3.0], [0.0, 0.0, 0.5]))
+    one, other = [0.0, 0.0, 0.5], [1.0, 2.0, 3.0]
+    assert nse(one, other) != pytest.approx(nse(other, one))
 
 
 def test_absent_days_do_not_count():
