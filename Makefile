@@ -4,7 +4,8 @@ BIN := .venv/bin
 # Extra arguments for pip, for instance PyTorch's CPU index where no CPU wheel is at hand; see the README.
 PIP_ARGUMENTS ?=
 PYTEST_ARGUMENTS ?=
-export OMP_NUM_THREADS ?= 2
+# More BLAS threads than one fight with the compiled kernels for the cores.
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: help setup run test unit check bench clean
 

@@ -36,7 +36,7 @@ def make_bundle(name="meemd", seed=0, **changes) -> Bundle:
                          draw(2, 3), draw(2), 2 + draw(2))
     manifest = Manifest(
         region="testland", name=name, code_version="0.1.0", sequence_days=6,
-        scaler_kind="standard", feature_names=NAMES,
+        scaler_kind="per_cell", feature_names=NAMES,
         feature_set={"kind": "meemd", "window_days": 1461, "as \"of\"": True, "noise": {"sd": 0.2}},
         training=Span(first=date(2009, 1, 1), last=date(2013, 12, 31)),
         validation=Span(first=date(2014, 1, 1), last=date(2014, 12, 31)),
