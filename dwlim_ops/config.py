@@ -79,6 +79,8 @@ class WeatherSource(_Section):
     latency_days: NotNegative
     folder: Path | None = None
     sites: Path | None = None
+    temperature_unit: Literal["K", "degC"] = "K"
+    pressure_unit: Literal["Pa", "hPa"] = "Pa"
 
     @model_validator(mode="after")
     def _complete(self) -> "WeatherSource":

@@ -102,6 +102,7 @@ class Session:
         elif weather is not None and weather.folder is not None and weather.sites is not None:
             feeds["weather"] = Feed(FolderWeather(
                 root / weather.folder, sites_file=root / weather.sites,
+                temperature_unit=weather.temperature_unit, pressure_unit=weather.pressure_unit,
                 latency_days=weather.latency_days), merge_weather)
         if loading is not None and gnss.sites is not None:
             feeds["loading"] = Feed(FolderLoading(

@@ -158,12 +158,12 @@ def configuration() -> dict[str, Any]:
 def training_settings() -> dict[str, Any]:
     """A table of `[training]` that takes about a second."""
     return {
-        "features": {"kind": "causal", "n_components": 4, "window_days": 200, "sequence_days": 10},
-        "training": {"first": date(2015, 8, 1), "last": date(2016, 4, 30)},
-        "validation": {"first": date(2016, 5, 1), "last": date(2016, 6, 30)},
-        "test": {"first": date(2016, 7, 1), "last": date(2016, 11, 30)},
-        "stride_days": 2, "minimum_correlation": 0.3, "minimum_days": 60,
-        "networks": {"hidden_size": 4, "n_seeds": 2, "max_epochs": 6, "learning_rate": 0.02},
+        "features": {"kind": "causal", "n_components": 4, "window_days": 200, "sequence_days": 5},
+        "training": {"first": date(2015, 8, 1), "last": date(2016, 3, 31)},
+        "validation": {"first": date(2016, 4, 1), "last": date(2016, 5, 31)},
+        "test": {"first": date(2016, 6, 1), "last": date(2016, 12, 10)},
+        "stride_days": 3, "minimum_correlation": 0.97, "minimum_days": 60,
+        "networks": {"hidden_size": 4, "n_seeds": 2, "max_epochs": 5, "learning_rate": 0.03},
     }
 
 
@@ -266,7 +266,7 @@ def run_tick(session: Session, as_of: datetime = AS_OF, *, retrieved_at: datetim
             for day in planned:
                 hindered[day.day] = make_day(session, known, day, pictures=pictures)
                 advance(str(day.day))
-    return finish(session, as_of, known, reports, planned, hindered)
+    return finish(session, as_of, known, reports=reports, planned=planned, hindered=hindered)
 
 
 def published_files(workspace: Workspace) -> dict[str, bytes]:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from dwlim_ops.correct import hydrological_displacement
 from dwlim_ops.errors import ConfigError, ContractError
 from dwlim_ops.qc.gnss import check_gnss
-from dwlim_ops.qc.outliers import running_median
 from dwlim_ops.qc.settings import GnssQcSettings
 
 DATA = Path(__file__).parent / "data" / "loading"
@@ -55,7 +54,8 @@ def test_the_right_sign_quietens_crcn_and_the_wrong_one_disturbs_it():
     def day_to_day_variance(sign):
         done = corrected(table, 1000.0 * sign * table["ntal_up_m"],
                          1000.0 * sign * table["ntol_up_m"])
-        return np.nanvar(done.up_mm - running_median(done.up_mm, 61))
+        subsidence = pd.DataFrame(done.up_mm).rolling(61, center=True, min_periods=7).median()
+        return np.nanvar(done.up_mm - subsidence.to_numpy())
 
     right, none, wrong = (day_to_day_variance(sign) for sign in (1, 0, -1))
     assert right < 0.93 * none

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
@@ -13,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from dwlim_ops.errors import StoreError
+from dwlim_ops.workspace import write_atomically
 
 SCHEMA_VERSION: Final = 1
 LATEST: Final = "latest.json"
@@ -155,32 +154,10 @@ def _content(path: Path) -> bytes | None:
 
 
 def _write(target: Path, content: bytes) -> None:
-    temporary: Path | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fchmod(stream.fileno(), 0o644)
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)  # noqa: PTH105  (the one act that readers see)
-        temporary = None
-        _sync_folder(target.parent)
+        write_atomically(target, content)
     except OSError as error:
         raise _refused(target, error) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _refused(path: Path, error: OSError) -> StoreError:

@@ -12,16 +12,15 @@ Mask = NDArray[np.bool_]
 MINIMUM_VALUES_IN_WINDOW = 7
 
 
-def running_median(values: Array, window_days: int) -> Array:
-    """Median over a centred window of days, shape (time, station).
+def trailing_median(values: Array, window_days: int) -> Array:
+    """Median over the window that ends on the day, shape (time, station).
 
-    NaN values do not count; fewer than seven values give NaN. At both ends of the record the
-    window is cut, so that on the newest day it reaches back only.
+    NaN values do not count; where the window holds fewer than seven values, the median is that of
+    the record so far.
     """
-    rolling = pd.DataFrame(values).rolling(
-        window_days, center=True, min_periods=MINIMUM_VALUES_IN_WINDOW
-    )
-    return rolling.median().to_numpy()
+    frame = pd.DataFrame(values)
+    recent = frame.rolling(window_days, min_periods=MINIMUM_VALUES_IN_WINDOW).median()
+    return recent.fillna(frame.expanding().median()).to_numpy()
 
 
 def robust_scatter_mm(residual_mm: Array) -> Array:
@@ -33,21 +32,18 @@ def find_outliers(up_mm: Array, *, window_days: int, n_sigma: float, floor_mm: f
                   run_days: int) -> tuple[Mask, Array]:
     """Values far from the running median, and the residuals from it.
 
-    A value is an outlier if |value - running median| exceeds the larger of `floor_mm` and
-    `n_sigma` robust sigmas (1.4826 times the median absolute residual of the same window). Where
-    the window holds fewer than seven values, median and scatter are those of the whole record.
+    A value is an outlier if |value - trailing median| exceeds the larger of `floor_mm` and
+    `n_sigma` robust sigmas (1.4826 times the median absolute residual of the same window), unless
+    the `run_days` - 1 values before it exceeded it on the same side: a change that lasts is a load
+    or a step, withheld for `run_days` - 1 days.
 
-    On the newest days the window is one-sided, and a real load looks like an outlier. There a
-    run of at least `run_days` values, all on the same side and including the station's newest
-    value, is therefore not flagged; once the record goes on, the ordinary rule judges it. A real
-    change is so withheld for `run_days` - 1 days at most, a short disturbance is flagged again
-    once it is over.
+    The decision on a day depends on that day and earlier ones only, so that it is final.
 
     Parameters
     ----------
     up_mm : ndarray (time, station)
         One row per day, NaN where absent or already rejected; best relative to a model of trend
-        and season.
+        and season, behind which a trailing median would lag.
     window_days, n_sigma, floor_mm, run_days
         As above.
 
@@ -57,26 +53,24 @@ def find_outliers(up_mm: Array, *, window_days: int, n_sigma: float, floor_mm: f
     residual_mm : ndarray (time, station)
         Value minus that median; NaN where the value is absent.
     """
-    whole = up_mm - pd.DataFrame(up_mm).median().to_numpy()
-    median = running_median(up_mm, window_days)
-    residual = np.where(np.isfinite(median), up_mm - median, whole)
-    scatter = ROBUST_SIGMA_PER_MAD * running_median(np.abs(residual), window_days)
-    scatter = np.where(np.isfinite(scatter), scatter, robust_scatter_mm(whole))
+    residual = up_mm - trailing_median(up_mm, window_days)
+    scatter = ROBUST_SIGMA_PER_MAD * trailing_median(np.abs(residual), window_days)
     limit = np.maximum(n_sigma * scatter, floor_mm)
     with np.errstate(invalid="ignore"):
         side = np.where(np.abs(residual) > limit, np.sign(residual), 0.0)
     side[~np.isfinite(up_mm)] = np.nan
-    return _release_newest_run(side, run_days), residual
+    return _short_runs(side, run_days), residual
 
 
-def _release_newest_run(side: Array, run_days: int) -> Mask:
-    outlier = np.abs(np.nan_to_num(side)) > 0
+def _short_runs(side: Array, run_days: int) -> Mask:
+    """Values beyond the limit that are not the `run_days`-th or later on one side in a row."""
+    outlier = np.zeros(side.shape, dtype=bool)
     for station in range(side.shape[1]):
         present = np.flatnonzero(np.isfinite(side[:, station]))
-        if present.size < run_days:
-            continue
-        newest_first = side[present[::-1], station]
-        length = int(np.argmax(np.append(newest_first != newest_first[0], True)))
-        if newest_first[0] != 0 and length >= run_days:
-            outlier[present[-length:], station] = False
+        values = side[present, station]
+        lasting = values != 0
+        for lag in range(1, run_days):
+            lasting[:lag] = False
+            lasting[lag:] &= values[lag:] == values[:-lag]
+        outlier[present, station] = (values != 0) & ~lasting
     return outlier

@@ -7,7 +7,6 @@
     causal = "causal-fedcba9876543210"
 """
 
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ import tomli_w
 
 from dwlim_ops.errors import BundleError
 from dwlim_ops.simulate.bundle import MANIFEST, read_bundle
+from dwlim_ops.workspace import write_atomically
 
 CURRENT: Final = "current"
 POINTER: Final = "current.toml"
@@ -65,7 +65,7 @@ def promote(store: Path, region: str, bundle_id: str, *, role: str | None = None
     else:
         roles = {**roles, role: bundle_id}
     content = {**({"bundle": current} if current else {}), "bundles": dict(sorted(roles.items()))}
-    _replace(store / region / POINTER, tomli_w.dumps(content))
+    write_atomically(store / region / POINTER, tomli_w.dumps(content).encode())
 
 
 def existing(folder: Path) -> list[str]:
@@ -91,11 +91,3 @@ def pointer(folder: Path) -> tuple[str, dict[str, str]]:
         raise BundleError("pointer is not readable", where=str(path), got=repr(error),
                           expected='bundle = "ID" and a table [bundles] of roles',
                           remedy="mend the file, or delete it and promote again") from error
-
-
-def _replace(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".writing-", delete=False,
-                                     encoding="utf-8") as stream:
-        stream.write(text)
-    Path(stream.name).chmod(0o644)
-    Path(stream.name).replace(path)

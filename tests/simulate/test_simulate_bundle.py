@@ -157,8 +157,8 @@ def test_a_missed_known_answer_is_refused(folder, tmp_path):
     ("sequence_days = 6", 'sequence_days = "six"', "sequence_days: Input should be"),
     ("sequence_days = 6", "sequence_days = 6\nsurprise = 1", "surprise: Extra inputs"),
     ("sequence_days = 6", "sequence_days = 7", "known sequences disagrees"),
-    ('"temperature_2", ', "", "features disagrees.*expected 2.*got 3"),
-    ('station = ["ALIC", "DARW"]', 'station = ["ALIC"]', "columns differ in length"),
+    ('    "temperature_2",\n', "", "features disagrees.*expected 2.*got 3"),
+    ('    "ALIC",\n    "DARW",\n', '    "ALIC",\n', "columns differ in length"),
     ("n_seeds = 3", "n_seeds = 5", "seeds disagrees"),
 ])
 def test_a_manifest_that_does_not_fit_is_refused(folder, old, new, message):
