@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from dwlim_ops.errors import ConfigError
 from dwlim_ops.features.sequences import FeatureSet
+from dwlim_ops.products.contents import Creator, QualityLimits
 from dwlim_ops.qc.forcing import ForcingSettings
 from dwlim_ops.qc.settings import GnssQcSettings
 from dwlim_ops.simulate.train import TrainingSettings
@@ -180,9 +181,11 @@ class Inversion(_Section):
 
 
 class Products(_Section):
-    """Which estimate is published as `twsa`."""
+    """Which estimate is published as `twsa`, from where a cell is flagged, who answers for it."""
 
     published_method: Literal["tragnss", "dwlim"] = "tragnss"
+    flag_beyond: QualityLimits = QualityLimits()
+    creator: Creator = Creator()
 
 
 class Schedule(_Section):
@@ -232,13 +235,21 @@ def parse_config(content: dict[str, Any], *, where: str) -> Config:
         first, *others = error.errors(include_url=False)
         more = f" (and {len(others)} more: {', '.join(map(_key, others))})" if others else ""
         raise ConfigError(
-            f"{_what(first)}{more}", where=f"{where}: {_key(first)}", expected=first["msg"],
+            f"{_what(first)}{more}", where=f"{where}: {_key(first)}", expected=_expected(first),
             got=repr(first["input"])[:120], remedy="see the section on dwlim.toml in the README",
         ) from error
 
 
 def _key(detail: ErrorDetails) -> str:
     return ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
+
+
+def _expected(detail: ErrorDetails) -> str:
+    table = ".".join(str(part) for part in detail["loc"][:-1])
+    return {
+        "unknown key": f"a key of [{table}]" if table else "a table of the configuration",
+        "key is missing": "a value",
+    }.get(_what(detail), detail["msg"])
 
 
 def _what(detail: ErrorDetails) -> str:

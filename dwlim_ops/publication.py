@@ -52,7 +52,8 @@ def publish_day(session: Session, known: Known, planned: PlannedDay, day: DayEst
     provenance = _provenance(session, known, planned, results)
     product = build(session.geometry.grid, results, _stations(known, planned.day, day),
                     _simulated(session, known, day), provenance,
-                    previous=_previous(session, planned))
+                    previous=_previous(session, planned),
+                    limits=session.config.products.flag_beyond)
     refused = problems(product)
     if refused:
         _log.error("%s is not published: %s", planned.day, "; ".join(refused))
@@ -116,7 +117,8 @@ def _provenance(session: Session, known: Known, planned: PlannedDay,
         config_fingerprint=session.configuration, code_fingerprint=session.code,
         reference_start=region.reference_start, reference_end=region.reference_end,
         citations=region.citations, licence=region.licence,
-        published_method=wanted if wanted in available else "tragnss")
+        published_method=wanted if wanted in available else "tragnss",
+        creator=session.config.products.creator)
 
 
 def _age_days(known: Known, newest: date) -> float:

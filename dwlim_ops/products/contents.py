@@ -137,7 +137,7 @@ class Provenance:
 class QualityLimits:
     """Beyond these limits a cell, or the whole day, is flagged."""
 
-    resolution_km: float = 600.0
+    resolution_km: float = 1500.0
     sigma_mm: float = 100.0
     station_distance_km: float = 300.0
     n_stations: int = 20
