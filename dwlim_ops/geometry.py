@@ -210,6 +210,8 @@ def _basins_from_csv(
     try:
         with path.open(newline="") as stream:
             rows = list(csv.DictReader(stream))
+        if not rows:
+            raise ValueError("no row")
         cell_lon = wrap_longitude_deg([float(r["lon"]) for r in rows])
         cell_lat = np.array([float(r["lat"]) for r in rows])
         names = {r["basin"]: r.get("name") or r["basin"] for r in rows}

@@ -17,7 +17,14 @@ from dwlim_ops.reconcile import Known, day_data
 from dwlim_ops.session import Session
 from dwlim_ops.simulate.unseen_errors import station_errors
 from dwlim_ops.verify.grace import over_spans, score_basins
-from dwlim_ops.verify.report import Section, StationScores, figure_of_basins, to_json, to_markdown
+from dwlim_ops.verify.report import (
+    GraceSection,
+    LeftOutSection,
+    StationScores,
+    figure_of_basins,
+    to_json,
+    to_markdown,
+)
 from dwlim_ops.workspace import write_atomically
 
 _log = logging.getLogger(__name__)
@@ -29,6 +36,8 @@ Progress = Callable[[str, int, int], None]
 GRACE_YEARS = Span(first=date(2009, 1, 1), last=date(2013, 12, 31))
 LEFT_OUT_YEARS = Span(first=date(2016, 1, 1), last=date(2017, 6, 24))
 MINIMUM_LEFT_OUT_DAYS = 20
+#: Of the days of a GRACE span that were computed, so many must have an estimate.
+MINIMUM_SHARE_OF_MONTH = 0.6
 
 
 @dataclass(frozen=True)
@@ -53,24 +62,42 @@ def verify(session: Session, known: Known, roles: tuple[str, ...], *, stride_day
            progress: Progress) -> VerificationReport:
     """Score `tragnss` and, for each role of the model store, `dwlim`.
 
-    Every `stride_days`-th day of both spans is computed, for all methods the same days. A bundle
-    that was trained or stopped in a year is marked as having seen it.
+    Every `stride_days`-th day of both spans is computed. A bundle is scored only in years in
+    which it was neither trained nor stopped; `tragnss` beside it on the same days.
     """
     if session.grace is None:
         raise ConfigError("no GRACE to compare with", where=session.config.region.name,
                           remedy="verification runs on the embedded sample")
-    sections: list[Section] = []
+    against_grace: list[GraceSection] = []
+    left_out: list[LeftOutSection] = []
     for role in roles:
         with session.serving(role):
-            of_role = {
-                name: _estimate(session, known, _days(session, known, span, stride_days),
-                                title=f"{role}, {name}", progress=progress)
-                for name, span in (("GRACE", GRACE_YEARS), ("left out", LEFT_OUT_YEARS))}
-            for method in sorted(of_role["GRACE"], reverse=True):
-                if method == "tragnss" and sections:
-                    continue
-                sections.append(_section(session, known, method, role, of_role))
-    return _write(session, sections, stride_days)
+            if not _saw(session, GRACE_YEARS):
+                days = _days(session, known, GRACE_YEARS, stride_days)
+                series = _estimate(session, known, days, title=f"{role}, GRACE", progress=progress)
+                against_grace += [_grace_section(session, method, role, one, stride_days)
+                                  for method, one in series.items()]
+            if not _saw(session, LEFT_OUT_YEARS):
+                days = _days(session, known, LEFT_OUT_YEARS, stride_days)
+                series = _estimate(session, known, days, title=f"{role}, left out",
+                                   progress=progress)
+                left_out += [LeftOutSection(_label(method, role), len(one.days),
+                                            _score_left_out(known, one))
+                             for method, one in series.items()]
+    return _write(session, against_grace, left_out, stride_days)
+
+
+def _saw(session: Session, span: Span) -> bool:
+    """Whether the serving bundle was trained or stopped in these years."""
+    if session.simulator is None:
+        return False
+    manifest = session.simulator.bundle.manifest
+    return any(seen.first <= span.last and seen.last >= span.first
+               for seen in (manifest.training, manifest.validation))
+
+
+def _label(method: str, role: str) -> str:
+    return f"tragnss, days of {role}" if method == "tragnss" else f"{method}, {role}"
 
 
 def _days(session: Session, known: Known, span: Span, stride_days: int) -> list[date]:
@@ -110,27 +137,14 @@ def _basins_and_left_out(of_basins: Inversion, up: Array, sigma: Array, *, beta:
     return basins.twsa_mm, (up - basins.leave_one_out_mm)[:n_stations]
 
 
-def _section(session: Session, known: Known, method: str, role: str,
-             of_role: dict[str, dict[str, _Series]]) -> Section:
-    grace, left_out = of_role["GRACE"][method], of_role["left out"][method]
+def _grace_section(session: Session, method: str, role: str, series: _Series, stride_days: int
+                   ) -> GraceSection:
     spans = session.grace
     assert spans is not None  # noqa: S101  verify() refuses its absence
-    share = 1.0 / (grace.days[-1] - grace.days[0]).days * len(grace.days)
-    monthly = over_spans(np.array(grace.days, dtype="datetime64[D]"), grace.basins_mm, spans,
-                         minimum_share=0.6 * share)
-    label = method if method == "tragnss" else f"{method}, {role}"
-    return Section(label=label, note=_note(session, method),
-                   basins=tuple(score_basins(session.geometry.basins, spans, monthly)),
-                   monthly_mm=monthly, left_out=_score_left_out(known, left_out))
-
-
-def _note(session: Session, method: str) -> str:
-    if method == "tragnss" or session.simulator is None:
-        return "no model"
-    manifest = session.simulator.bundle.manifest
-    seen = [span for span in (manifest.training, manifest.validation)
-            if span.first <= GRACE_YEARS.last and span.last >= GRACE_YEARS.first]
-    return "GRACE years seen in training" if seen else "GRACE years unseen"
+    monthly = over_spans(np.array(series.days, dtype="datetime64[D]"), series.basins_mm, spans,
+                         minimum_share=MINIMUM_SHARE_OF_MONTH / stride_days)
+    return GraceSection(_label(method, role),
+                        tuple(score_basins(session.geometry.basins, spans, monthly)), monthly)
 
 
 def _score_left_out(known: Known, series: _Series) -> StationScores:
@@ -142,15 +156,18 @@ def _score_left_out(known: Known, series: _Series) -> StationScores:
     return StationScores(errors.rmse_mm, errors.pcc, errors.nse)
 
 
-def _write(session: Session, sections: list[Section], stride_days: int) -> VerificationReport:
+def _write(session: Session, against_grace: list[GraceSection], left_out: list[LeftOutSection],
+           stride_days: int) -> VerificationReport:
     folder = session.workspace.published / "reports"
     spans, names = session.grace, session.geometry.basins.name
     assert spans is not None  # noqa: S101
-    text = to_markdown(session.config.region.title, sections, stride_days=stride_days,
-                       grace_years=(GRACE_YEARS.first, GRACE_YEARS.last),
+    text = to_markdown(session.config.region.title, against_grace, left_out,
+                       stride_days=stride_days, grace_years=(GRACE_YEARS.first, GRACE_YEARS.last),
                        left_out_years=(LEFT_OUT_YEARS.first, LEFT_OUT_YEARS.last))
     write_atomically(folder / "verification.md", text.encode())
     write_atomically(folder / "verification.json",
-                     json.dumps(to_json(sections), indent=1).encode())
-    write_atomically(folder / "verification.png", figure_of_basins(sections, spans, names))
+                     json.dumps(to_json(against_grace, left_out), indent=1).encode())
+    if against_grace:
+        write_atomically(folder / "verification.png",
+                         figure_of_basins(against_grace, spans, names))
     return VerificationReport(text, folder / "verification.md")

@@ -84,19 +84,19 @@ def _copy(source: Path, target: Path) -> Workspace:
 @pytest.fixture
 def workspace(tmp_path, _untouched) -> Workspace:
     """Never ticked; without a bundle."""
-    return _copy(_untouched, tmp_path / "ws")
+    return _copy(_untouched, tmp_path / "fresh")
 
 
 @pytest.fixture
 def ticked(tmp_path, _ticked) -> Workspace:
     """Ticked at `synthetic.AS_OF`: two days are published, without a bundle."""
-    return _copy(_ticked, tmp_path / "ws")
+    return _copy(_ticked, tmp_path / "ticked")
 
 
 @pytest.fixture
 def trained(tmp_path, _trained) -> Workspace:
     """As `ticked`, with a bundle since, not used yet."""
-    return _copy(_trained, tmp_path / "ws")
+    return _copy(_trained, tmp_path / "trained")
 
 
 @pytest.fixture

@@ -26,39 +26,48 @@ class StationScores:
 
 
 @dataclass(frozen=True, eq=False)
-class Section:
-    """One estimate: its scores against GRACE per basin and at the stations left out."""
+class GraceSection:
+    """One estimate against GRACE: scores per basin, monthly means (n_months, n_basins)."""
 
     label: str
-    note: str
     basins: tuple[BasinScore, ...]
     monthly_mm: Array
-    left_out: StationScores
 
 
-def to_markdown(title: str, sections: Sequence[Section], *, stride_days: int,
+@dataclass(frozen=True, eq=False)
+class LeftOutSection:
+    """One estimate at the stations left out, on `n_days` days."""
+
+    label: str
+    n_days: int
+    scores: StationScores
+
+
+def to_markdown(title: str, against_grace: Sequence[GraceSection],
+                left_out: Sequence[LeftOutSection], *, stride_days: int,
                 grace_years: tuple[date, date], left_out_years: tuple[date, date]) -> str:
     """The report in words and tables."""
     which = "Every day" if stride_days == 1 else f"One day in {stride_days}"
     lines = [
         f"# Verification: {title}", "",
-        f"{which} is computed, the same days for all estimates.", "",
+        f"{which} is computed. A model is scored only in years that it never saw.", "",
         f"## Basins against GRACE, {grace_years[0]} to {grace_years[1]}", "",
         "Monthly means about their mean over the common months. GRACE: CSR RL06, DDK3, degrees 0-1 "
-        "omitted, no leakage correction. Amplitude and day of the maximum of the annual term.", "",
+        "omitted, no leakage correction. Amplitude and day of the maximum of the annual term; last "
+        "line: median and quartiles over the basins.", "",
         "| estimate | basin | months | PCC | NSE | RMSE mm | amplitude mm (GRACE) | day (GRACE) |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for section in sections:
+    for section in against_grace:
         lines += [_basin_row(section.label, score) for score in section.basins]
         lines.append(_basin_summary(section))
     lines += [
         "", f"## Stations left out, {left_out_years[0]} to {left_out_years[1]}", "",
         "Each station's displacement predicted from all others of the same day; median and "
         "quartiles over the stations.", "",
-        "| estimate | stations | PCC | NSE | RMSE mm |", "|---|---|---|---|---|",
+        "| estimate | days | stations | PCC | NSE | RMSE mm |", "|---|---|---|---|---|---|",
     ]
-    lines += [_station_row(section) for section in sections]
+    lines += [_station_row(section) for section in left_out]
     return "\n".join([*lines, ""])
 
 
@@ -69,19 +78,18 @@ def _basin_row(label: str, score: BasinScore) -> str:
             f"{score.cycle.phase_days:.0f} ({score.grace_cycle.phase_days:.0f}) |")
 
 
-def _basin_summary(section: Section) -> str:
+def _basin_summary(section: GraceSection) -> str:
     values = {name: [getattr(score, name) for score in section.basins]
               for name in ("pcc", "nse", "rmse_mm")}
-    return (f"| **{section.label}** | **median [quartiles]**, {section.note} | | "
-            f"**{_quartiles(values['pcc'], 2)}** | **{_quartiles(values['nse'], 2)}** | "
-            f"**{_quartiles(values['rmse_mm'], 0)}** | | |")
+    return (f"| **{section.label}** | **all** | | **{_quartiles(values['pcc'], 2)}** | "
+            f"**{_quartiles(values['nse'], 2)}** | **{_quartiles(values['rmse_mm'], 0)}** | | |")
 
 
-def _station_row(section: Section) -> str:
-    errors = section.left_out
-    return (f"| {section.label} | {int(np.isfinite(errors.rmse_mm).sum())} | "
-            f"{_quartiles(errors.pcc, 2)} | {_quartiles(errors.nse, 2)} | "
-            f"{_quartiles(errors.rmse_mm, 2)} |")
+def _station_row(section: LeftOutSection) -> str:
+    scores = section.scores
+    return (f"| {section.label} | {section.n_days} | {int(np.isfinite(scores.rmse_mm).sum())} | "
+            f"{_quartiles(scores.pcc, 2)} | {_quartiles(scores.nse, 2)} | "
+            f"{_quartiles(scores.rmse_mm, 2)} |")
 
 
 def _quartiles(values: Iterable[float], decimals: int) -> str:
@@ -92,29 +100,34 @@ def _quartiles(values: Iterable[float], decimals: int) -> str:
     return f"{middle:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
-def to_json(sections: Sequence[Section]) -> list[dict[str, Any]]:
+def to_json(against_grace: Sequence[GraceSection], left_out: Sequence[LeftOutSection]
+            ) -> dict[str, Any]:
     """The same as plain values; NaN becomes null."""
-    return [{
-        "estimate": section.label, "note": section.note,
-        "basins": [{
-            "basin": score.basin, "n_months": score.n_months, "pcc": _number(score.pcc),
-            "nse": _number(score.nse), "rmse_mm": _number(score.rmse_mm),
-            "annual_amplitude_mm": _number(score.cycle.amplitude),
-            "annual_phase_days": _number(score.cycle.phase_days),
-            "grace_annual_amplitude_mm": _number(score.grace_cycle.amplitude),
-            "grace_annual_phase_days": _number(score.grace_cycle.phase_days),
-        } for score in section.basins],
-        "left_out_stations": {
-            name: [_number(float(value)) for value in getattr(section.left_out, name)]
-            for name in ("rmse_mm", "pcc", "nse")},
-    } for section in sections]
+    return {
+        "against_grace": [{
+            "estimate": section.label,
+            "basins": [{
+                "basin": score.basin, "n_months": score.n_months, "pcc": _number(score.pcc),
+                "nse": _number(score.nse), "rmse_mm": _number(score.rmse_mm),
+                "annual_amplitude_mm": _number(score.cycle.amplitude),
+                "annual_phase_days": _number(score.cycle.phase_days),
+                "grace_annual_amplitude_mm": _number(score.grace_cycle.amplitude),
+                "grace_annual_phase_days": _number(score.grace_cycle.phase_days),
+            } for score in section.basins],
+        } for section in against_grace],
+        "left_out_stations": [{
+            "estimate": section.label, "n_days": section.n_days,
+            **{name: [_number(float(value)) for value in getattr(section.scores, name)]
+               for name in ("rmse_mm", "pcc", "nse")},
+        } for section in left_out],
+    }
 
 
 def _number(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
 
 
-def figure_of_basins(sections: Sequence[Section], grace: MonthlyBasins,
+def figure_of_basins(sections: Sequence[GraceSection], grace: MonthlyBasins,
                      names: Sequence[str]) -> bytes:
     """PNG: monthly series of every basin, each estimate beside GRACE."""
     n_rows = math.ceil(len(names) / 2)

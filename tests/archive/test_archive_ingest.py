@@ -1,0 +1,204 @@
+"""Taking in what a provider offers, and reading it back as it was known at any time."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from dwlim_ops.archive.archive import Archive
+from dwlim_ops.archive.raw import RawStore
+from dwlim_ops.contracts import Offer
+from dwlim_ops.errors import ConfigError, MalformedInputError
+from dwlim_ops.sources.merge import merge_gnss
+from dwlim_ops.state.ledger import Ledger
+
+START = datetime(2020, 1, 10, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@dataclass
+class FakeSource:
+    """A provider whose files are numbers: each is the displacement of one station on one day."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    available: dict[str, datetime | None] = field(default_factory=dict)
+    unreachable: set[str] = field(default_factory=set)
+    fetched: list[str] = field(default_factory=list)
+    down: bool = False
+    name: str = "gnss"
+    stream: str = "final"
+
+    def offers(self, as_of):
+        if self.down:
+            raise OSError("provider is down")
+        offers = [Offer("gnss", "final", key, date(2020, 1, 1), date(2020, 1, 1),
+                        self.available.get(key), str(hash(content)))
+                  for key, content in sorted(self.files.items())]
+        return [o for o in offers if o.available_at is None or o.available_at <= as_of]
+
+    def fetch(self, offer):
+        self.fetched.append(offer.key)
+        if offer.key in self.unreachable:
+            raise OSError(f"{offer.key}: connection reset")
+        return self.files[offer.key]
+
+    def newest_visible_day(self, as_of):
+        return as_of.date()
+
+    def parse(self, content, offer_key, *, not_after):
+        try:
+            value = float(content)
+        except ValueError as error:
+            raise MalformedInputError("not a number", where=offer_key, got=repr(content),
+                                      expected="a number", remedy="send it again") from error
+        both = ("time", "station")
+        return xr.Dataset(
+            {"up_mm": (both, [[value]]), "up_sigma_mm": (both, [[1.0]])},
+            {"time": np.array(["2020-01-01"], "M8[ns]"), "station": np.array([offer_key]),
+             "longitude_deg": ("station", [0.0]), "latitude_deg": ("station", [0.0]),
+             "height_m": ("station", [0.0])})
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def archive(tmp_path, ledger):
+    return Archive(RawStore(tmp_path / "raw"), ledger)
+
+
+def afresh(archive):
+    """Another process: nothing parsed is remembered."""
+    return Archive(archive.store, archive.ledger)
+
+
+def ingest(archive, source, at=START):
+    return archive.ingest(source, as_of=at, retrieved_at=at)
+
+
+def values(archive, source, at):
+    data = archive.read(source, merge_gnss, as_of=at)
+    return None if data is None else dict(
+        zip(data["station"].values.tolist(), data["up_mm"].values[0].tolist(), strict=True))
+
+
+def test_nothing_is_known_before_it_is_available(archive):
+    source = FakeSource({"A": b"1", "B": b"2"}, {"A": START, "B": START + DAY})
+    report = ingest(archive, source, START + 2 * DAY)
+    assert (report.fetched, report.quarantined, report.failed) == (2, (), ())
+    assert values(archive, source, START - timedelta(seconds=1)) is None
+    assert values(archive, source, START) == {"A": 1.0}
+    assert values(archive, source, START + DAY) == {"A": 1.0, "B": 2.0}
+
+
+def test_without_a_time_of_release_a_file_counts_from_its_fetch(archive):
+    source = FakeSource({"A": b"1"})
+    ingest(archive, source)
+    assert values(archive, source, START - timedelta(seconds=1)) is None
+    assert values(archive, source, START) == {"A": 1.0}
+
+
+def test_unchanged_files_are_not_fetched_again(archive):
+    source = FakeSource({"A": b"1"})
+    ingest(archive, source)
+    assert ingest(archive, source, START + DAY).fetched == 0
+    assert source.fetched == ["A"]
+
+
+def test_a_file_that_replaces_a_good_one_counts_from_its_fetch(archive):
+    source = FakeSource({"A": b"1"}, {"A": START - DAY})
+    ingest(archive, source)
+    source.files["A"] = b"3"
+    ingest(archive, source, START + DAY)
+    assert values(archive, source, START + DAY - timedelta(seconds=1)) == {"A": 1.0}
+    assert values(archive, source, START + DAY) == {"A": 3.0}
+
+
+def test_a_malformed_file_is_recorded_and_leaves_the_good_one_in_force(archive, ledger):
+    source = FakeSource({"A": b"1", "B": b"2"})
+    ingest(archive, source)
+    source.files["A"] = b"<html>"
+    report = ingest(archive, source, START + DAY)
+    assert report.quarantined == (
+        "A: not a number; expected a number; got b'<html>'; remedy: send it again",)
+    (refused,) = ledger.quarantined()
+    assert (refused.key, refused.quarantine_reason) == ("A", report.quarantined[0])
+    assert archive.store.get(refused.sha256) == b"<html>"
+    for reader in (archive, afresh(archive)):
+        assert values(reader, source, START + DAY) == {"A": 1.0, "B": 2.0}
+    assert ingest(archive, source, START + 2 * DAY).fetched == 0
+    source.files["A"] = b"5"
+    ingest(archive, source, START + 3 * DAY)
+    assert values(archive, source, START + 3 * DAY)["A"] == 5.0
+
+
+def test_the_first_good_version_after_a_bad_one_keeps_its_time_of_release(archive):
+    source = FakeSource({"A": b"bad"}, {"A": START - DAY})
+    ingest(archive, source)
+    source.files["A"] = b"1"
+    ingest(archive, source, START + DAY)
+    assert values(archive, source, START) == {"A": 1.0}
+
+
+def test_a_failed_fetch_is_reported_and_tried_again(archive):
+    source = FakeSource({"A": b"1", "B": b"2"}, unreachable={"A"})
+    report = ingest(archive, source)
+    assert report.failed == ("A: connection reset",)
+    assert values(archive, source, START) == {"B": 2.0}
+    source.unreachable.clear()
+    report = ingest(archive, source, START + DAY)
+    assert (report.fetched, report.failed) == (1, ())
+    assert values(archive, source, START + DAY) == {"A": 1.0, "B": 2.0}
+
+
+@pytest.mark.parametrize("error", [
+    OSError("provider is down"), ConfigError("folder is not there", where="inbox")])
+def test_a_provider_that_is_down_is_reported_and_nothing_is_lost(archive, error, monkeypatch):
+    source = FakeSource({"A": b"1"})
+    ingest(archive, source)
+
+    def refuse(as_of):
+        raise error
+
+    monkeypatch.setattr(source, "offers", refuse)
+    report = ingest(archive, source, START + DAY)
+    assert (report.fetched, report.failed) == (0, (str(error),))
+    assert values(archive, source, START + DAY) == {"A": 1.0}
+
+
+def test_a_damaged_file_of_the_store_is_left_out_with_an_error(archive, ledger, caplog):
+    source = FakeSource({"A": b"1", "B": b"2"})
+    ingest(archive, source)
+    damaged = next(g for g in ledger.granules("gnss", START) if g.key == "A")
+    (archive.store.folder / damaged.sha256[:2] / f"{damaged.sha256}.gz").write_bytes(b"rot")
+    assert values(afresh(archive), source, START) == {"B": 2.0}
+    assert any(record.levelname == "ERROR" and damaged.sha256 in record.getMessage()
+               for record in caplog.records)
+
+
+def test_the_same_moment_gives_the_same_data_whatever_came_later(archive):
+    source = FakeSource({"A": b"1", "B": b"2"}, {"A": START, "B": START})
+    ingest(archive, source)
+    before = archive.read(source, merge_gnss, as_of=START)
+    source.files |= {"A": b"7", "C": b"8"}
+    ingest(archive, source, START + DAY)
+    for reader in (archive, afresh(archive)):
+        assert reader.read(source, merge_gnss, as_of=START).identical(before)
+    assert values(archive, source, START + DAY) == {"A": 7.0, "B": 2.0, "C": 8.0}
+
+
+def test_a_bug_in_a_parser_is_not_taken_for_bad_input(archive, monkeypatch):
+    source = FakeSource({"A": b"1"})
+
+    def broken(content, offer_key, *, not_after):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(source, "parse", broken)
+    with pytest.raises(ZeroDivisionError):
+        ingest(archive, source)

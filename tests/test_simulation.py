@@ -1,0 +1,171 @@
+"""A bundle bound to the cells of a region, and what it refuses."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import synthetic
+from synthetic import AS_OF, DAY, run_tick
+
+from dwlim_ops.contracts import FORCING_FLAGS
+from dwlim_ops.errors import BundleError
+from dwlim_ops.geometry import distance_deg
+from dwlim_ops.reconcile import observe
+from dwlim_ops.simulate.bundle import write_bundle
+from dwlim_ops.simulate.manifest import Residual
+from dwlim_ops.simulate.store import promote
+from dwlim_ops.simulation import bind, control_weights
+
+
+@pytest.fixture
+def served(trained, open_session):
+    session = open_session(trained)
+    return session, session.simulator, observe(session, AS_OF).forcing
+
+
+def test_a_control_is_left_out_of_its_own_cell(served):
+    session, simulator, _ = served
+    controls = simulator.bundle.manifest.controls
+    places = np.array(controls.longitude_deg), np.array(controls.latitude_deg)
+    cells = session.geometry.cells
+    for power, n_controls in ((1.0, 0), (2.0, 3)):
+        weights = control_weights(places, session.geometry, power=power, n_controls=n_controls)
+        assert weights.shape == (places[0].size, cells[0].size)
+        assert weights.sum(axis=0) == pytest.approx(np.ones(cells[0].size))
+        holding = session.geometry.holding_cell(*places)
+        assert (holding >= 0).any()
+        for control, cell in enumerate(holding):
+            assert weights[control, cell] == 0.0
+        if n_controls:
+            assert ((weights > 0).sum(axis=0) == n_controls).all()
+
+
+def test_weights_are_inverse_distances(served):
+    session, simulator, _ = served
+    controls = simulator.bundle.manifest.controls
+    places = np.array(controls.longitude_deg), np.array(controls.latitude_deg)
+    weights = control_weights(places, session.geometry, power=1.0, n_controls=0)
+    distance = distance_deg(*places, *session.geometry.cells)
+    cell = int(np.flatnonzero((weights > 0).all(axis=0))[0])
+    expected = (1 / distance[:, cell]) / (1 / distance[:, cell]).sum()
+    assert weights[:, cell] == pytest.approx(expected)
+
+
+def test_the_simulation_goes_with_the_truth(served):
+    session, simulator, forcing = served
+    rows = list(range(forcing.sizes["time"] - 150, forcing.sizes["time"], 15))
+    simulated = simulator.simulate(forcing, rows)
+    assert simulated.up_mm.shape == simulated.spread_mm.shape == (10, session.geometry.cells[0].size)
+    assert (simulated.spread_mm >= 0).all()
+    assert (simulator.sigma_mm > 0).all()
+    truth = synthetic.truth()
+    nearest = distance_deg(*session.geometry.cells, *truth.station_place.T).argmin(axis=1)
+    of_stations = truth.up_mm[rows][:, nearest]
+    correlation = np.corrcoef(simulated.up_mm.mean(axis=1), of_stations.mean(axis=1))[0, 1]
+    assert correlation > 0.8
+
+
+def test_a_day_is_the_same_alone_and_among_others(served):
+    _, simulator, forcing = served
+    last = forcing.sizes["time"] - 1
+    alone = simulator.simulate(forcing, [last]).up_mm[0]
+    among = simulator.simulate(forcing, [last - 30, last]).up_mm[1]
+    assert np.array_equal(alone, among)
+
+
+def test_a_day_needs_its_own_weather_and_most_of_its_window(served):
+    _, simulator, forcing = served
+    window = simulator.features.window_days
+    assert not simulator.usable_rows(forcing)[:window - 1].any()
+    assert simulator.usable_rows(forcing)[window - 1:].all()
+    flagged = forcing.copy(deep=True)
+    flagged["flag"][300] |= FORCING_FLAGS["pressure_absent"]
+    assert np.flatnonzero(~simulator.usable_rows(flagged)[window:]).tolist() == [300 - window]
+    flagged["flag"][300:340] |= FORCING_FLAGS["temperature_absent"]
+    usable = simulator.usable_rows(flagged)
+    share = int(0.15 * window)
+    assert not usable[300:340 + window - share - 10 - 1].any()
+    assert usable[500 + 10:].all()
+    flagged["flag"][:] = FORCING_FLAGS["far_from_any_site"]
+    assert simulator.usable_rows(flagged)[window - 1:].all()
+
+
+def test_same_day_stations_correct_only_if_the_bundle_asks(served, trained_bundle):
+    session, simulator, forcing = served
+    last = forcing.sizes["time"] - 1
+    simulated = simulator.simulate(forcing, [last])
+    places = synthetic.truth().station_place.T
+    up = np.full((1, synthetic.N_STATIONS), 10.0)
+    assert simulator.with_residual(simulated, *places, up) is simulated
+    interpolation = trained_bundle.manifest.interpolation.model_copy(
+        update={"residual": Residual(length_km=500, noise_ratio=0.5, signal_sigma_mm=3.0)})
+    asking = dataclasses.replace(trained_bundle, manifest=trained_bundle.manifest.model_copy(
+        update={"interpolation": interpolation}))
+    bound = bind(asking, session.geometry, region=synthetic.REGION, bundle_id="x")
+    corrected = bound.with_residual(simulated, *places, up).up_mm
+    assert (corrected > simulated.up_mm).all()
+    assert (np.abs(corrected - 10) < np.abs(simulated.up_mm - 10)).all()
+    silent = bound.with_residual(simulated, *places, np.full_like(up, np.nan)).up_mm
+    assert silent == pytest.approx(simulated.up_mm)
+
+
+def test_a_bundle_of_another_region_is_refused(served, trained_bundle):
+    session, _, _ = served
+    with pytest.raises(BundleError, match="another region"):
+        bind(trained_bundle, session.geometry, region="elsewhere", bundle_id="x")
+
+
+def test_a_bundle_of_other_features_is_refused(served, trained_bundle):
+    session, _, _ = served
+    renamed = trained_bundle.manifest.feature_names[::-1]
+    swapped = dataclasses.replace(trained_bundle, manifest=trained_bundle.manifest.model_copy(
+        update={"feature_names": renamed}))
+    with pytest.raises(BundleError, match="features differ"):
+        bind(swapped, session.geometry, region=synthetic.REGION, bundle_id="x")
+
+
+def test_a_bundle_of_other_cells_is_refused_and_the_region_runs_without(trained, open_session):
+    content = synthetic.configuration()
+    content["region"]["cell_deg"] = 1.0
+    synthetic.write_config(trained.root, content)
+    session = open_session(trained)
+    assert session.simulator is None
+    assert "other cells" in session.bundle_refusal
+    report = run_tick(session)
+    assert report.outcome == "degraded"
+    assert report.published == (DAY.replace(day=30), DAY)
+    assert any("the bundle is refused" in text and "train again" in text for text in report.degraded)
+
+
+def test_a_bundle_put_into_another_regions_folder_is_refused(trained, open_session, trained_bundle):
+    content = synthetic.configuration()
+    content["region"]["name"] = "elsewhere"
+    synthetic.write_config(trained.root, content)
+    store = trained.root / "models"
+    bundle_id = write_bundle(store, trained_bundle)
+    (store / synthetic.REGION).rename(store / "elsewhere")
+    promote(store, "elsewhere", bundle_id)
+    session = open_session(trained)
+    assert session.simulator is None
+    assert "another region" in session.bundle_refusal
+
+
+def test_for_a_while_another_bundle_serves(trained, open_session, trained_bundle):
+    other = dataclasses.replace(
+        trained_bundle, manifest=trained_bundle.manifest.model_copy(update={"name": "other"}))
+    store = trained.root / "models"
+    promote(store, synthetic.REGION, write_bundle(store, other), role="other")
+    session = open_session(trained)
+    usual = session.bundle_id
+    assert usual.startswith("small-")
+    with session.serving("other"):
+        assert session.bundle_id.startswith("other-")
+    assert session.bundle_id == usual
+
+
+def test_no_name_means_no_bundle(trained, open_session):
+    content = synthetic.configuration()
+    content["models"]["bundle"] = ""
+    synthetic.write_config(trained.root, content)
+    session = open_session(trained)
+    assert (session.simulator, session.bundle_id, session.bundle_refusal) == (None, "", "")
