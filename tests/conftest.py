@@ -20,8 +20,9 @@ Open = Callable[[Workspace], Session]
 
 
 @pytest.fixture
-def open_session() -> Iterator[Open]:
-    """Opens sessions and closes them when the test ends."""
+def open_session(monkeypatch) -> Iterator[Open]:
+    """Opens sessions and closes them when the test ends; nothing waits for the disk."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
     opened: list[Session] = []
 
     def open_one(workspace: Workspace) -> Session:
@@ -54,6 +55,16 @@ def _trained(tmp_path_factory, _ticked, trained_bundle) -> Path:
     shutil.copytree(_ticked, root)
     bundle_id = write_bundle(root / "models", trained_bundle)
     promote(root / "models", synthetic.REGION, bundle_id)
+    return root
+
+
+@pytest.fixture(scope="session")
+def _served(tmp_path_factory, _trained) -> Path:
+    root = tmp_path_factory.mktemp("served") / "ws"
+    shutil.copytree(_trained, root)
+    session = Session(Workspace(root))
+    synthetic.run_tick(session)
+    session.close()
     return root
 
 
@@ -100,6 +111,12 @@ def trained(tmp_path, _trained) -> Workspace:
 
 
 @pytest.fixture
+def served(tmp_path, _served) -> Workspace:
+    """As `trained`, ticked again: the second revision of both days comes from the bundle."""
+    return _copy(_served, tmp_path / "served")
+
+
+@pytest.fixture
 def command(monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Runs `dwlim` in this process, its flows and tasks as plain functions, without a server.
 
@@ -116,6 +133,7 @@ def command(monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, str, str]]
         for name, value in list(vars(module).items()):
             if hasattr(value, "fn"):
                 monkeypatch.setattr(module, name, value.fn)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
     environment, root = dict(os.environ), logging.getLogger()
     handlers, level = list(root.handlers), root.level
 

@@ -10,7 +10,7 @@ import synthetic
 from synthetic import AS_OF, DAY, run_tick
 
 from dwlim_ops.contracts import GNSS_FLAGS
-from dwlim_ops.reconcile import day_data, estimate_day, observe, plan
+from dwlim_ops.reconcile import day_data, estimate_day, ingest, observe, plan
 from dwlim_ops.simulate.bundle import write_bundle
 from dwlim_ops.simulate.store import promote
 
@@ -143,7 +143,6 @@ def test_a_changed_station_file_replans_only_the_days_it_touches(workspace, open
     session = open_session(configured(workspace, schedule={"horizon_days": 5}))
     run_tick(session)
     change_value(workspace, "S004", LAST_DAYS[2], 0.5)
-    session = open_session(workspace)
     report = run_tick(session, LATER)
     assert report.published == (LAST_DAYS[2],)
     record = session.ledger.newest_revisions()[LAST_DAYS[2]]
@@ -155,10 +154,11 @@ def test_a_station_more_on_one_day_replans_that_day(workspace, open_session):
     path = workspace.root / "inbox/gnss/s009.up"
     whole = path.read_text()
     synthetic.edit(path, lambda lines: [x for x in lines if not x.startswith(f"{DAY:%Y%m%d}")])
-    run_tick(open_session(workspace))
+    session = open_session(workspace)
+    run_tick(session)
     path.write_text(whole)
     touch(path)
-    assert run_tick(open_session(workspace), LATER).published == (DAY,)
+    assert run_tick(session, LATER).published == (DAY,)
 
 
 def test_a_changed_configuration_replans_the_horizon(ticked, open_session):
@@ -185,28 +185,34 @@ def test_changed_basins_replan_the_horizon(ticked, open_session):
     assert len(plan(session, observe(session, AS_OF))) == 2
 
 
-def test_a_new_bundle_replans_the_horizon(trained, open_session, trained_bundle):
-    report = run_tick(open_session(trained), LATER)
-    assert report.published == tuple(LAST_DAYS[-2:])
+def test_a_first_bundle_replans_the_horizon(trained, open_session):
+    session = open_session(trained)
+    assert days_of(plan(session, observe(session, AS_OF))) == LAST_DAYS[-2:]
+
+
+def test_a_new_bundle_replans_the_horizon(served, open_session, trained_bundle):
+    session = open_session(served)
+    assert plan(session, observe(session, AS_OF)) == []
     other = dataclasses.replace(
         trained_bundle, manifest=trained_bundle.manifest.model_copy(update={"name": "other"}))
-    store = trained.root / "models"
+    store = served.root / "models"
     promote(store, synthetic.REGION, write_bundle(store, other))
-    session = open_session(trained)
+    session = open_session(served)
     planned = plan(session, observe(session, AS_OF))
     assert days_of(planned) == LAST_DAYS[-2:]
     assert {one.revision for one in planned} == {2}
 
 
-def test_changed_weather_replans_a_day_only_where_it_is_used(ticked, trained, open_session):
-    for workspace, expected in ((ticked, ()), (trained, tuple(LAST_DAYS[-2:]))):
-        run_tick(open_session(workspace))
+def test_changed_weather_replans_a_day_only_where_it_is_used(ticked, served, open_session):
+    for workspace, expected in ((ticked, []), (served, LAST_DAYS[-2:])):
         path = workspace.root / "inbox/weather/2016.csv"
         synthetic.edit(path, lambda lines: [
             ",".join([*line.split(",")[:2], "285.55", line.split(",")[3]])
             if line.startswith(f"{DAY - timedelta(days=60)},Site 3,") else line for line in lines])
         touch(path)
-        assert run_tick(open_session(workspace), LATER).published == expected
+        session = open_session(workspace)
+        ingest(session, "weather", as_of=LATER, retrieved_at=LATER)
+        assert days_of(plan(session, observe(session, LATER))) == expected
 
 
 def test_days_with_too_few_stations_are_not_planned(workspace, open_session):

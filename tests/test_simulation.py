@@ -18,13 +18,13 @@ from dwlim_ops.simulation import bind, control_weights
 
 
 @pytest.fixture
-def served(trained, open_session):
+def bound(trained, open_session):
     session = open_session(trained)
     return session, session.simulator, observe(session, AS_OF).forcing
 
 
-def test_a_control_is_left_out_of_its_own_cell(served):
-    session, simulator, _ = served
+def test_a_control_is_left_out_of_its_own_cell(bound):
+    session, simulator, _ = bound
     controls = simulator.bundle.manifest.controls
     places = np.array(controls.longitude_deg), np.array(controls.latitude_deg)
     cells = session.geometry.cells
@@ -40,8 +40,8 @@ def test_a_control_is_left_out_of_its_own_cell(served):
             assert ((weights > 0).sum(axis=0) == n_controls).all()
 
 
-def test_weights_are_inverse_distances(served):
-    session, simulator, _ = served
+def test_weights_are_inverse_distances(bound):
+    session, simulator, _ = bound
     controls = simulator.bundle.manifest.controls
     places = np.array(controls.longitude_deg), np.array(controls.latitude_deg)
     weights = control_weights(places, session.geometry, power=1.0, n_controls=0)
@@ -51,8 +51,8 @@ def test_weights_are_inverse_distances(served):
     assert weights[:, cell] == pytest.approx(expected)
 
 
-def test_the_simulation_goes_with_the_truth(served):
-    session, simulator, forcing = served
+def test_the_simulation_goes_with_the_truth(bound):
+    session, simulator, forcing = bound
     rows = list(range(forcing.sizes["time"] - 150, forcing.sizes["time"], 15))
     simulated = simulator.simulate(forcing, rows)
     assert simulated.up_mm.shape == simulated.spread_mm.shape == (10, session.geometry.cells[0].size)
@@ -65,16 +65,16 @@ def test_the_simulation_goes_with_the_truth(served):
     assert correlation > 0.8
 
 
-def test_a_day_is_the_same_alone_and_among_others(served):
-    _, simulator, forcing = served
+def test_a_day_is_the_same_alone_and_among_others(bound):
+    _, simulator, forcing = bound
     last = forcing.sizes["time"] - 1
     alone = simulator.simulate(forcing, [last]).up_mm[0]
     among = simulator.simulate(forcing, [last - 30, last]).up_mm[1]
     assert np.array_equal(alone, among)
 
 
-def test_a_day_needs_its_own_weather_and_most_of_its_window(served):
-    _, simulator, forcing = served
+def test_a_day_needs_its_own_weather_and_most_of_its_window(bound):
+    _, simulator, forcing = bound
     window = simulator.features.window_days
     assert not simulator.usable_rows(forcing)[:window - 1].any()
     assert simulator.usable_rows(forcing)[window - 1:].all()
@@ -90,8 +90,8 @@ def test_a_day_needs_its_own_weather_and_most_of_its_window(served):
     assert simulator.usable_rows(flagged)[window - 1:].all()
 
 
-def test_same_day_stations_correct_only_if_the_bundle_asks(served, trained_bundle):
-    session, simulator, forcing = served
+def test_same_day_stations_correct_only_if_the_bundle_asks(bound, trained_bundle):
+    session, simulator, forcing = bound
     last = forcing.sizes["time"] - 1
     simulated = simulator.simulate(forcing, [last])
     places = synthetic.truth().station_place.T
@@ -101,22 +101,22 @@ def test_same_day_stations_correct_only_if_the_bundle_asks(served, trained_bundl
         update={"residual": Residual(length_km=500, noise_ratio=0.5, signal_sigma_mm=3.0)})
     asking = dataclasses.replace(trained_bundle, manifest=trained_bundle.manifest.model_copy(
         update={"interpolation": interpolation}))
-    bound = bind(asking, session.geometry, region=synthetic.REGION, bundle_id="x")
-    corrected = bound.with_residual(simulated, *places, up).up_mm
+    kriging = bind(asking, session.geometry, region=synthetic.REGION, bundle_id="x")
+    corrected = kriging.with_residual(simulated, *places, up).up_mm
     assert (corrected > simulated.up_mm).all()
     assert (np.abs(corrected - 10) < np.abs(simulated.up_mm - 10)).all()
-    silent = bound.with_residual(simulated, *places, np.full_like(up, np.nan)).up_mm
+    silent = kriging.with_residual(simulated, *places, np.full_like(up, np.nan)).up_mm
     assert silent == pytest.approx(simulated.up_mm)
 
 
-def test_a_bundle_of_another_region_is_refused(served, trained_bundle):
-    session, _, _ = served
+def test_a_bundle_of_another_region_is_refused(bound, trained_bundle):
+    session, _, _ = bound
     with pytest.raises(BundleError, match="another region"):
         bind(trained_bundle, session.geometry, region="elsewhere", bundle_id="x")
 
 
-def test_a_bundle_of_other_features_is_refused(served, trained_bundle):
-    session, _, _ = served
+def test_a_bundle_of_other_features_is_refused(bound, trained_bundle):
+    session, _, _ = bound
     renamed = trained_bundle.manifest.feature_names[::-1]
     swapped = dataclasses.replace(trained_bundle, manifest=trained_bundle.manifest.model_copy(
         update={"feature_names": renamed}))

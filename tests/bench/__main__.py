@@ -1,6 +1,7 @@
 """`python -m tests.bench`: the table of DESIGN.md section 8 for the stages that exist."""
 
 import logging
+import os
 import platform
 import sys
 import time
@@ -37,7 +38,9 @@ def _all_rows(rates: GemmRates) -> list[Row]:
                           known.checked["latitude_deg"].values)
         makers: list[Callable[[], Row]] = [
             decomposition.emd_row, decomposition.ensemble_row, decomposition.meemd_one_row,
-            lambda: decomposition.meemd_day_row(forcing), decomposition.meemd_all_row,
+            lambda: decomposition.meemd_day_row(forcing),
+            lambda: decomposition.meemd_all_row(n_sifts=0),
+            lambda: decomposition.meemd_all_row(n_sifts=10),
             lambda: networks.training_row(rates), lambda: networks.serving_row(rates),
             *_inversion_makers(first, rates), *_inversion_makers(china_size(), rates)]
         rows = []
@@ -51,6 +54,7 @@ def _inversion_makers(problem: Problem, rates: GemmRates) -> list[Callable[[], R
     return [
         lambda: inversion.greens_row(problem), lambda: inversion.prepare_row(problem, rates),
         lambda: inversion.one_day_row(problem), lambda: inversion.posterior_row(problem, rates),
+        lambda: inversion.removal_row(problem),
         lambda: inversion.many_days_row(problem, posterior=False, n_measured=inversion.N_DAYS),
         lambda: inversion.many_days_row(problem, posterior=True, n_measured=1000),
         lambda: inversion.beta_row(problem)]
@@ -63,8 +67,10 @@ def _heading(rates: GemmRates, elapsed_s: float) -> str:
         f"Matrix products of this machine, Gflop/s: {gigaflops[0]} (float64, one thread), "
         f"{gigaflops[1]} (float64, {rates.n_threads_configured} threads as configured), "
         f"{gigaflops[2]} (float32, one thread, torch). One BLAS and torch thread unless stated; "
-        f"ratios are of wall time; {platform.machine()}, Python {platform.python_version()}; "
-        f"the whole in {elapsed_s:.0f} s.")
+        "ratios are of wall time, shares of a matrix product's rate of CPU time. "
+        f"{os.cpu_count()} cores, load average {os.getloadavg()[1]:.1f} (5 minutes), "
+        f"{platform.machine()}, Python {platform.python_version()}; the whole in "
+        f"{elapsed_s:.0f} s.")
 
 
 if __name__ == "__main__":

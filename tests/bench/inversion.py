@@ -28,10 +28,11 @@ def greens_row(problem: Problem) -> Row:
         problem.longitude_deg, problem.latitude_deg, problem.grid, frame="cf"))
     longitude, latitude = problem.grid.cells
     random, cells = np.random.default_rng(5), []
-    for row in np.unique(latitude)[[20, latitude.size // 400 + 20, -20]]:
+    rows = np.unique(latitude)
+    for row in rows[[rows.size // 6, rows.size // 2, -rows.size // 6]]:
         cells.append(random.choice(np.flatnonzero(latitude == row), 12, replace=False))
     chosen = np.concatenate(cells)
-    points = random.choice(problem.n_points, 100, replace=False)
+    points = random.choice(problem.n_points, 250, replace=False)
     distance = distance_deg(problem.longitude_deg, problem.latitude_deg,
                             longitude[chosen], latitude[chosen])
     points = np.union1d(points, distance.argmin(axis=0))
@@ -55,7 +56,8 @@ def prepare_row(problem: Problem, rates: GemmRates) -> Row:
     solved, half = timed(lambda: factor.solve(right_side))
     n_solves = 2 * problem.n_points + problem.n_cells
     influence = factor.solve(half).T
-    difference = np.abs(influence - inversion.influence[:n_measured]).max() / np.abs(influence).max()
+    error = np.abs(influence - inversion.influence[:n_measured]).max()
+    difference = error / np.abs(influence).max()
     n, m, band = problem.n_cells, problem.n_points, min(problem.grid.domain.shape)
     operations = 12.0 * n * band * m + float(n) * m**2 + 40.0 * n * band**2
     return Row(f"set-up of the inversion, {problem.size}", ours,
@@ -121,6 +123,17 @@ def posterior_row(problem: Problem, rates: GemmRates) -> Row:
                f"{_dense().note}, inverse included; difference of sigma "
                f"{_dense().sigma_difference:.0e}",
                share(4.0 * m**2 * n + float(m) ** 3, ours, rates.double_one_thread))
+
+
+def removal_row(problem: Problem) -> Row:
+    """Sigma and resolution of all cells on days that differ by a few stations."""
+    n_days = 60
+    inversion, (up, sigma) = problem.inversion, problem.days(n_days)
+    ours, _ = timed(lambda: estimate_many(inversion, up, sigma, beta=BETA))
+    return Row(f"the same when errors are constant: a day of {n_days}, {problem.size}",
+               ours.times(1.0 / n_days), _dense().scaled(problem, posterior=True),
+               "missing stations removed from one factor, its making included; "
+               f"{_dense().note}, inverse included")
 
 
 def many_days_row(problem: Problem, *, posterior: bool, n_measured: int) -> Row:

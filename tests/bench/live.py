@@ -48,15 +48,20 @@ class Tick:
 
 @contextmanager
 def sample_session() -> Iterator[Session]:
-    """A fresh workspace of the sample; the bundle is the current one, or any, or none."""
+    """A fresh workspace of the sample, served by a bundle of the store if there is one."""
     with TemporaryDirectory(prefix="dwlim-bench-") as folder:
         session = Session(scaffold(Path(folder) / "workspace", "australia"))
         try:
-            current, roles = pointer(session.model_store / "australia")
-            with session.serving(CURRENT if current else next(iter(roles.values()), "")):
+            with session.serving(_bundle(session)):
                 yield session
         finally:
             session.close()
+
+
+def _bundle(session: Session) -> str:
+    """The current bundle, else the causal one; empty, which means GNSS-only, without both."""
+    current, roles = pointer(session.model_store / "australia")
+    return CURRENT if current else roles.get("causal", "")
 
 
 def tick(session: Session, as_of: datetime) -> Tick:

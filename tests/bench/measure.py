@@ -47,7 +47,7 @@ class Row:
 
 @dataclass(frozen=True)
 class GemmRates:
-    """Floating-point operations a second of large matrix products."""
+    """Floating-point operations a second of large matrix products; one thread: a CPU second."""
 
     double_one_thread: float
     double_as_configured: float
@@ -83,13 +83,16 @@ def measure_gemm(n_threads_configured: int) -> GemmRates:
     with threadpool_limits(n_threads_configured):
         configured, _ = timed(lambda: double @ double, repeats=7)
     of_torch, _ = timed(lambda: single @ single, repeats=7)
-    return GemmRates(n_operations / one.wall_s, n_operations / configured.wall_s,
-                     n_operations / of_torch.wall_s, n_threads_configured)
+    return GemmRates(n_operations / one.cpu_s, n_operations / configured.wall_s,
+                     n_operations / of_torch.cpu_s, n_threads_configured)
 
 
 def share(n_operations: float, timing: Timing, rate: float) -> float:
-    """Part of the rate of a matrix product that a stage with so many operations reaches."""
-    return n_operations / timing.wall_s / rate
+    """Part of the one-thread rate of a matrix product that a one-thread stage reaches.
+
+    Both are of CPU time, which other work on the machine disturbs less.
+    """
+    return n_operations / timing.cpu_s / rate
 
 
 def seconds(value_s: float) -> str:
@@ -105,8 +108,8 @@ def table(rows: list[Row]) -> str:
     lines = ["| stage | ours: wall (CPU) | straightforward: wall (CPU) | ratio | of GEMM | note |",
              "|---|--:|--:|--:|--:|---|"]
     for row in rows:
-        cells = (row.stage, _both(row.ours), _both(row.straightforward), _number(row.ratio, "{:.3g} x"),
-                 _number(row.gemm_share, "{:.0%}"), row.note)
+        cells = (row.stage, _both(row.ours), _both(row.straightforward),
+                 _number(row.ratio, "{:.3g} x"), _number(row.gemm_share, "{:.0%}"), row.note)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

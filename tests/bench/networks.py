@@ -52,7 +52,8 @@ def training_row(rates: GemmRates) -> Row:
     """One epoch of all networks, its validation and all preparations included."""
     n_controls, n_days, n_plain = 40, N_TRAINING + N_VALIDATION, 4
     random = np.random.default_rng(0)
-    sequences = random.normal(size=(n_days, n_controls, SEQUENCE_DAYS, N_FEATURES)).astype(np.float32)
+    shape = n_days, n_controls, SEQUENCE_DAYS, N_FEATURES
+    sequences = random.normal(size=shape).astype(np.float32)
     up_mm = random.normal(size=(n_days, n_controls))
     training = np.arange(n_days) < N_TRAINING
     settings = TrainingSettings(hidden_size=HIDDEN, n_seeds=N_SEEDS, max_epochs=1)
@@ -62,10 +63,11 @@ def training_row(rates: GemmRates) -> Row:
     one, target = torch.from_numpy(sequences[:, 0].copy()), torch.from_numpy(up_mm[:, 0]).float()
     networks = [_Plain() for _ in range(n_plain)]
     _plain_epoch(_Plain(), one, target, settings.batch_size)
-    plain, _ = timed(
-        lambda: [_plain_epoch(each, one, target, settings.batch_size) for each in networks], repeats=3)
+    plain, _ = timed(lambda: [
+        _plain_epoch(each, one, target, settings.batch_size) for each in networks], repeats=3)
     per_step = N_TRAINING * (2 * _step_operations() + 2.0 * 4 * HIDDEN * HIDDEN)
-    operations = (per_step + N_VALIDATION * _step_operations()) * SEQUENCE_DAYS * n_controls * N_SEEDS
+    steps = SEQUENCE_DAYS * n_controls * N_SEEDS
+    operations = (per_step + N_VALIDATION * _step_operations()) * steps
     return Row("training, an epoch of 40 controls x 5 seeds, 450 days of 30 x 20, H = 8", ours,
                plain.times(n_controls * N_SEEDS / n_plain),
                f"`torch.nn.LSTM` in a loop, {n_plain} networks measured and scaled; one thread",

@@ -1,0 +1,269 @@
+"""From estimates to the published tree: whole, immutable, repeatable, never backwards."""
+
+import csv
+import hashlib
+import json
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+import synthetic
+from synthetic import AS_OF, DAY, published_files, run_tick
+
+from dwlim_ops.products import checks, encode
+from dwlim_ops.products.daily import QUALITY_FLAGS
+from dwlim_ops.reconcile import observe, plan
+
+LATER = AS_OF + timedelta(hours=2)
+BEFORE = DAY - timedelta(days=1)
+
+
+def product_of(session, day=DAY):
+    record = session.ledger.newest_revisions()[day]
+    return encode.read(session.workspace.published / record.path)
+
+
+def with_beta(workspace, beta):
+    content = synthetic.configuration()
+    content["inversion"]["beta"] = beta
+    synthetic.write_config(workspace.root, content)
+    return workspace
+
+
+def test_the_same_moment_gives_the_same_bytes_in_fresh_workspaces(tmp_path, open_session):
+    trees = []
+    for name, day_of_fetch in (("one", AS_OF), ("two", AS_OF + timedelta(days=40))):
+        workspace = synthetic.build_workspace(tmp_path / name)
+        run_tick(open_session(workspace), retrieved_at=day_of_fetch, pictures=True)
+        trees.append(published_files(workspace))
+    assert sorted(trees[0]) == sorted(trees[1])
+    endings = {path.rpartition(".")[2] for path in trees[0]}
+    assert endings == {"nc", "csv", "json", "png"}
+    assert len([path for path in trees[0] if path.endswith(".nc")]) == 2
+    for path, content in trees[0].items():
+        assert content == trees[1][path], path
+
+
+def test_a_second_tick_changes_no_product(ticked, open_session):
+    before = published_files(ticked)
+    run_tick(open_session(ticked), AS_OF)
+    after = published_files(ticked)
+    assert before == after
+
+
+def test_latest_points_to_the_newest_day_and_proves_its_file(ticked, open_session):
+    session = open_session(ticked)
+    latest = json.loads((ticked.published / "latest.json").read_text())
+    assert latest["day"] == str(DAY)
+    content = (ticked.published / latest["path"]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == latest["sha256"]
+    assert session.ledger.newest_revisions()[DAY].sha256 == latest["sha256"]
+    assert [basin["id"] for basin in latest["basins"]] == ["7", "12", "100"]
+    assert latest["quality"]["n_stations_used"] == synthetic.N_STATIONS
+    assert [one["age_days"] for one in latest["inputs"]] == [1.75, 1.75]
+
+
+def test_basin_means_follow_from_the_grid(ticked, open_session):
+    session = open_session(ticked)
+    product, geometry = product_of(session), session.geometry
+    twsa = product.root["twsa"].values[0]
+    rows = {row["basin"]: row for row in csv.DictReader(
+        (ticked.published / "basins/basins.csv").open()) if row["date"] == str(DAY)}
+    for number, basin in enumerate(geometry.basins.identifier):
+        weight = geometry.grid.on_grid(geometry.basins.weight[number])
+        on_land = np.isfinite(twsa) & (weight > 0)
+        expected = (twsa * weight)[on_land].sum() / weight[on_land].sum()
+        assert float(rows[basin]["twsa_mm"]) == pytest.approx(expected, abs=1.0)
+        document = json.loads((ticked.published / f"basins/{basin}.json").read_text())
+        series = document["series"]["tragnss"]
+        assert series["date"] == [str(BEFORE), str(DAY)]
+        assert series["twsa_mm"][-1] == pytest.approx(float(rows[basin]["twsa_mm"]), abs=0.01)
+
+
+def test_the_published_map_is_near_the_truth(ticked, open_session):
+    product = product_of(open_session(ticked))
+    truth = synthetic.truth()
+    inside = (truth.day >= np.datetime64("2015-01-01")) & (truth.day <= np.datetime64("2015-12-31"))
+    expected = truth.grid.on_grid(truth.load_mm[truth.row(DAY)] - truth.load_mm[inside].mean(axis=0))
+    found = product.root["twsa"].values[0]
+    land = np.isfinite(found)
+    assert np.corrcoef(found[land], expected[land])[0, 1] > 0.7
+    error = np.abs(found - expected)[land]
+    assert np.mean(error < 3 * product.root["twsa_sigma"].values[0][land]) > 0.9
+
+
+def test_without_a_bundle_the_second_estimate_is_flagged_as_absent(ticked, open_session):
+    product = product_of(open_session(ticked))
+    land = (product.root["quality_flag"].values & QUALITY_FLAGS["outside_land"]) == 0
+    assert (product.root["quality_flag"].values[land] & QUALITY_FLAGS["dwlim_absent"]).all()
+    assert np.isnan(product.root["twsa_dwlim"].values).all()
+    assert product.root.attrs["published_method"] == "tragnss"
+    assert product.root.attrs["bundle_id"] == ""
+    assert product.simulated_cells.sizes["cell"] == 0
+
+
+def test_with_a_bundle_both_estimates_stand_side_by_side(served, open_session):
+    session = open_session(served)
+    product = product_of(session)
+    both = [product.root[f"twsa_{method}"].values for method in ("tragnss", "dwlim")]
+    land = np.isfinite(both[0])
+    assert np.isfinite(both[1][land]).all()
+    assert np.abs(both[0] - both[1])[land].max() > 0.1
+    assert product.root.attrs["bundle_id"] == session.bundle_id != ""
+    assert product.simulated_cells.sizes["cell"] > 0
+    assert {row["method"] for row in csv.DictReader(
+        (served.published / "basins/basins.csv").open())} == {"tragnss", "dwlim"}
+
+
+def test_the_wanted_estimate_is_published_where_it_exists(trained, ticked, open_session):
+    content = synthetic.configuration()
+    content["products"] = {"published_method": "dwlim"}
+    for workspace, expected in ((trained, "dwlim"), (ticked, "tragnss")):
+        synthetic.write_config(workspace.root, content)
+        session = open_session(workspace)
+        run_tick(session, LATER, first=DAY, last=DAY)
+        root = product_of(session).root
+        assert root.attrs["published_method"] == expected
+        assert np.array_equal(root["twsa"], root[f"twsa_{expected}"], equal_nan=True)
+
+
+def test_a_product_that_fails_its_checks_leaves_the_earlier_one(ticked, open_session, monkeypatch):
+    before = published_files(ticked)
+    session = open_session(with_beta(ticked, 0.2))
+    monkeypatch.setattr(checks, "MAX_VALUE_MM", 0.001)
+    report = run_tick(session, LATER)
+    assert report.outcome == "failed"
+    assert report.published == ()
+    assert all("fails its checks" in text for text in report.degraded)
+    after = published_files(ticked)
+    assert {path for path in before if after.get(path) != before[path]} == {"status.json"}
+    assert sorted(before) == sorted(after)
+    monkeypatch.undo()
+    assert run_tick(session, LATER).published == (BEFORE, DAY)
+
+
+def test_one_day_that_cannot_be_made_hinders_no_other(workspace, open_session):
+    blocked = workspace.published / "daily/2016/12" / f"twsa_toyland_{BEFORE:%Y%m%d}_r00.nc"
+    blocked.mkdir(parents=True)
+    (blocked / "in_the_way").touch()
+    session = open_session(workspace)
+    try:
+        report = run_tick(session)
+    except OSError:
+        pytest.xfail("_remove_unrecorded raises OSError on what is not a file: the tick dies")
+    assert report.outcome == "degraded"
+    assert report.published == (DAY,)
+
+
+def test_a_revision_tells_how_much_it_changed(ticked, open_session):
+    first = product_of(open_session(ticked))
+    assert "change_from_previous_revision_rms_mm" not in first.root.attrs
+    session = open_session(with_beta(ticked, 0.2))
+    run_tick(session, LATER)
+    second = product_of(session)
+    change = (second.root["twsa"] - first.root["twsa"]).values.astype(float)
+    area = np.broadcast_to(np.cos(np.radians(second.root["lat"].values))[:, None], change.shape[1:])
+    finite = np.isfinite(change[0])
+    expected = np.sqrt((change[0][finite] ** 2 * area[finite]).sum() / area[finite].sum())
+    assert expected > 0.1
+    assert second.root.attrs["change_from_previous_revision_rms_mm"] == pytest.approx(expected, rel=1e-6)
+    assert (second.root.attrs["revision"], second.root.attrs["id"]) == (
+        1, f"twsa_toyland_{DAY:%Y%m%d}_r01")
+    names = {path.name for path in (ticked.published / "daily").rglob("*.nc")}
+    assert {f"twsa_toyland_{DAY:%Y%m%d}_r0{number}.nc" for number in (0, 1)} <= names
+    assert json.loads((ticked.published / "latest.json").read_text())["revision"] == 1
+
+
+def test_latest_never_goes_back(ticked, open_session):
+    latest = (ticked.published / "latest.json").read_bytes()
+    session = open_session(ticked)
+    report = run_tick(session, LATER, first=date(2016, 5, 1), last=date(2016, 5, 2))
+    assert report.published == (date(2016, 5, 1), date(2016, 5, 2))
+    assert (ticked.published / "latest.json").read_bytes() == latest
+    run_tick(session, synthetic.EARLY)
+    assert (ticked.published / "latest.json").read_bytes() == latest
+    rows = list(csv.DictReader((ticked.published / "basins/basins.csv").open()))
+    days = [row["date"] for row in rows]
+    assert days == sorted(days)
+    assert {"2016-05-01", str(synthetic.EARLY_DAY), str(DAY)} <= set(days)
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+def die(*_args, **_kwargs):
+    raise Crash
+
+
+def test_death_between_file_and_record_is_recovered(workspace, open_session, monkeypatch):
+    session = open_session(workspace)
+    with monkeypatch.context() as patch:
+        patch.setattr(session.ledger, "add_product", die)
+        with pytest.raises(Crash):
+            run_tick(session)
+    left = list((workspace.published / "daily").rglob("*.nc"))
+    assert len(left) == 1
+    assert not (workspace.published / "latest.json").exists()
+    session = open_session(workspace)
+    report = run_tick(session, LATER)
+    assert (report.outcome, report.published) == ("done", (BEFORE, DAY))
+    assert {record.revision for record in session.ledger.products()} == {0}
+    assert product_of(session, BEFORE).root.attrs["as_of"] == "2017-01-02T20:00:00Z"
+    for record in session.ledger.products():
+        content = (workspace.published / record.path).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == record.sha256
+
+
+@pytest.mark.xfail(strict=True, reason="a day that is recorded is not planned again, so what "
+                   "follows the record (basins, latest.json) is not made good")
+def test_death_between_record_and_pointer_is_recovered(workspace, open_session, monkeypatch):
+    session = open_session(workspace)
+    with monkeypatch.context() as patch:
+        patch.setattr("dwlim_ops.publication.tree.write_latest", die)
+        with pytest.raises(Crash):
+            run_tick(session, first=DAY, last=DAY)
+    session = open_session(workspace)
+    run_tick(session, LATER)
+    assert plan(session, observe(session, LATER)) == []
+    assert json.loads((workspace.published / "latest.json").read_text())["day"] == str(DAY)
+
+
+def test_an_excluded_station_is_named_with_its_reason(workspace, open_session):
+    path = workspace.root / "inbox/gnss/s017.up"
+    synthetic.edit(path, lambda lines: lines[-200:])
+    session = open_session(workspace)
+    run_tick(session, first=DAY, last=DAY)
+    stations = product_of(session).stations
+    exclusion = dict(zip(stations["station"].values.tolist(), stations["exclusion"].values.tolist(),
+                         strict=True))
+    assert exclusion.pop("S017") == "only 200 usable days"
+    assert set(exclusion.values()) == {""}
+    latest = json.loads((workspace.published / "latest.json").read_text())
+    assert latest["quality"]["n_stations_used"] == synthetic.N_STATIONS - 1
+
+
+def test_a_damaged_pointer_hinders_and_says_how_to_mend_it(ticked, open_session):
+    (ticked.published / "latest.json").write_text("{")
+    report = run_tick(open_session(with_beta(ticked, 0.2)), LATER)
+    assert report.outcome == "failed"
+    assert any("latest.json" in text and "remedy" in text for text in report.degraded)
+
+
+@pytest.mark.xfail(strict=True, reason="a damaged earlier revision blocks its day for ever: "
+                   "_previous reads it and raises, and every later tick fails the same way")
+def test_a_damaged_earlier_revision_does_not_block_the_next(ticked, open_session):
+    session = open_session(with_beta(ticked, 0.2))
+    (ticked.published / session.ledger.newest_revisions()[DAY].path).write_bytes(b"rot")
+    assert DAY in run_tick(session, LATER).published
+
+
+def test_status_tells_what_is_fresh(ticked):
+    status = json.loads((ticked.published / "status.json").read_text())
+    assert status["outcome"] == "done"
+    assert status["newest_published_day"] == str(DAY)
+    assert status["n_published_days"] == 2
+    assert status["newest_input_day"] == {"gnss": str(DAY), "weather": str(DAY)}
+    assert status["bundle"] is None
+    assert status["quarantined"] == []
+    assert status["last_tick"]["published"] == [str(BEFORE), str(DAY)]

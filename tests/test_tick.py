@@ -1,0 +1,117 @@
+"""How a tick ends, and what it reports."""
+
+import json
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pytest
+import synthetic
+from synthetic import AS_OF, DAY, run_tick
+
+from dwlim_ops import tick
+from dwlim_ops.archive.archive import IngestReport
+from dwlim_ops.errors import ContractError
+from dwlim_ops.simulate.bundle import WEIGHTS
+from dwlim_ops.tick import TickReport, combine, finish
+
+
+def test_the_ledger_keeps_every_tick(ticked, open_session):
+    session = open_session(ticked)
+    run_tick(session)
+    newest, first = session.ledger.ticks()
+    assert (first.outcome, first.detail["published"]) == ("done", ["2016-12-30", "2016-12-31"])
+    assert (newest.outcome, newest.detail["published"]) == ("done", [])
+    assert newest.as_of == AS_OF
+
+
+@pytest.mark.parametrize(("report", "words"), [
+    (IngestReport("gnss", 1, ("a.up: not a number",), ()), "gnss: a.up: not a number"),
+    (IngestReport("weather", 0, (), ("provider is down",)), "weather: provider is down"),
+])
+def test_trouble_with_a_source_degrades(ticked, open_session, report, words):
+    session = open_session(ticked)
+    known, planned = tick.observe_and_plan(session, AS_OF, first=None, last=None)
+    ended = finish(session, AS_OF, known, reports=[report], planned=planned, hindered={})
+    assert (ended.outcome, ended.degraded) == ("degraded", (words,))
+    status = json.loads((ticked.published / "status.json").read_text())
+    assert status["outcome"] == "degraded"
+    assert status["last_tick"]["degraded"] == [words]
+
+
+def test_a_tick_of_which_no_day_succeeds_has_failed(ticked, open_session, monkeypatch):
+    session = open_session(ticked)
+    known, planned = tick.observe_and_plan(
+        session, AS_OF, first=date(2016, 3, 1), last=date(2016, 3, 2))
+    both = {day.day: "no luck" for day in planned}
+    ended = finish(session, AS_OF, known, reports=[], planned=planned, hindered=both)
+    assert (ended.outcome, ended.published) == ("failed", ())
+    one = {planned[0].day: "no luck", planned[1].day: ""}
+    ended = finish(session, AS_OF, known, reports=[], planned=planned, hindered=one)
+    assert (ended.outcome, ended.published) == ("degraded", (date(2016, 3, 2),))
+    assert ended.degraded == ("2016-03-01: no luck",)
+
+
+def test_an_error_from_outside_hinders_one_day_and_a_bug_goes_up(ticked, open_session, monkeypatch):
+    session = open_session(ticked)
+    known, planned = tick.observe_and_plan(
+        session, AS_OF, first=date(2016, 3, 1), last=date(2016, 3, 1))
+
+    def outside(*_):
+        raise ContractError("infinite value", where="invert")
+
+    monkeypatch.setattr(tick, "estimate_day", outside)
+    assert tick.make_day(session, known, planned[0], pictures=False) == "invert: infinite value"
+
+    def bug(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(tick, "estimate_day", bug)
+    with pytest.raises(ZeroDivisionError):
+        tick.make_day(session, known, planned[0], pictures=False)
+
+
+@pytest.mark.parametrize("file", [WEIGHTS, "bundle.toml", "known_answer.npz", "card.md"])
+def test_a_bundle_with_one_flipped_bit_is_refused_and_the_region_runs_without(
+        trained, open_session, file):
+    (path,) = (trained.root / "models" / synthetic.REGION).glob(f"small-*/{file}")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    session = open_session(trained)
+    report = run_tick(session, first=date(2016, 3, 1), last=date(2016, 3, 1))
+    assert report.outcome == "degraded"
+    assert report.published == (date(2016, 3, 1),)
+    (reason,) = [text for text in report.degraded if "bundle is refused" in text]
+    assert file in reason
+    assert "remedy" in reason
+
+
+def test_several_ticks_are_as_good_as_the_worst():
+    at = [datetime(2017, 1, day, tzinfo=UTC) for day in (1, 2, 3)]
+    days = [date(2016, 12, number) for number in (28, 29)]
+    combined = combine([TickReport(at[0], "done", (days[0],), ()),
+                        TickReport(at[1], "degraded", tuple(days), ("late", "later")),
+                        TickReport(at[2], "done", (), ("late",))])
+    assert combined == TickReport(at[2], "degraded", tuple(days), ("late", "later"))
+    assert combine([TickReport(at[0], "failed", (), ()), TickReport(at[1], "degraded", (), ())]
+                   ).outcome == "failed"
+
+
+def test_days_come_in_one_after_the_other(workspace, open_session):
+    session = open_session(workspace)
+    first = run_tick(session, synthetic.EARLY)
+    assert first.published == (date(2016, 12, 17), synthetic.EARLY_DAY)
+    next_day = run_tick(session, synthetic.EARLY.replace(day=21))
+    assert next_day.published == (date(2016, 12, 19),)
+    assert session.ledger.newest_revisions()[synthetic.EARLY_DAY].revision == 0
+
+
+def test_a_late_tick_catches_up_with_the_same_values(workspace, ticked, open_session):
+    session = open_session(workspace)
+    for number in range(15, 18):
+        run_tick(session, datetime(2016, 12, number + 16 - 2, 18, tzinfo=UTC))
+    run_tick(session, AS_OF)
+    one, other = (s.ledger.newest_revisions()[DAY] for s in (session, open_session(ticked)))
+    assert one.fingerprint == other.fingerprint
+    assert one.sha256 == other.sha256
+    assert np.isfinite(len(session.ledger.products()))
