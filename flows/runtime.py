@@ -28,8 +28,9 @@ def single_threaded() -> None:
     """One thread for linear algebra and torch: results do not depend on the number of cores, and
     BLAS does not spin against the compiled kernels, which use every core themselves.
     """
-    from threadpoolctl import threadpool_limits
-
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
+    import scipy.linalg  # noqa: F401  brings a BLAS of its own, which the limit must find loaded
+    from threadpoolctl import threadpool_limits
+
     threadpool_limits(1)

@@ -14,7 +14,7 @@ from dwlim_ops.invert.design import design_matrix
 from dwlim_ops.invert.greens import disk_displacement_mm
 from dwlim_ops.invert.smoothness import Smoothness
 from dwlim_ops.invert.tuning import BETAS, choose_beta
-from tests.bench.measure import GemmRates, Row, Timing, seconds, share, timed
+from tests.bench.measure import Row, Timing, gemm_share, seconds, timed
 from tests.bench.problems import BETA, Problem, small
 
 Array = NDArray[np.float64]
@@ -46,7 +46,7 @@ def greens_row(problem: Problem) -> Row:
                f"scaled to {design.size / 1e6:.1f} million; error {error:.1e} of the peak")
 
 
-def prepare_row(problem: Problem, rates: GemmRates) -> Row:
+def prepare_row(problem: Problem) -> Row:
     smoothness = Smoothness(problem.grid.domain)
     ours, inversion = timed(lambda: prepare(
         problem.design, Smoothness(problem.grid.domain), problem.area_km2))
@@ -64,7 +64,7 @@ def prepare_row(problem: Problem, rates: GemmRates) -> Row:
                factorised.plus(solved.times(n_solves / n_measured)),
                f"SuperLU, {n_measured} of the {n_solves:,} solves (data twice, prior variance of "
                f"each cell once) measured and scaled; difference {difference:.0e}",
-               share(operations, ours, rates.double_one_thread))
+               gemm_share(operations, ours, np.float64))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def one_day_row(problem: Problem) -> Row:
                f"{_dense().note}; difference {_dense().difference:.0e}")
 
 
-def posterior_row(problem: Problem, rates: GemmRates) -> Row:
+def posterior_row(problem: Problem) -> Row:
     inversion, (up, sigma) = problem.inversion, problem.day()
     ours, _ = timed(lambda: estimate(inversion, up, sigma, beta=BETA), repeats=3)
     n, m = problem.n_cells, int(np.isfinite(up).sum())
@@ -122,7 +122,7 @@ def posterior_row(problem: Problem, rates: GemmRates) -> Row:
                _dense().scaled(problem, posterior=True),
                f"{_dense().note}, inverse included; difference of sigma "
                f"{_dense().sigma_difference:.0e}",
-               share(4.0 * m**2 * n + float(m) ** 3, ours, rates.double_one_thread))
+               gemm_share(2.0 * m**2 * n + float(m) ** 3, ours, np.float64))
 
 
 def removal_row(problem: Problem) -> Row:

@@ -13,6 +13,9 @@ from threadpoolctl import threadpool_limits
 
 Result = TypeVar("Result")
 
+_GEMM_SIZE = 1500
+_GEMM_OPERATIONS = 2.0 * _GEMM_SIZE**3
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -45,16 +48,6 @@ class Row:
         return self.straightforward.wall_s / self.ours.wall_s
 
 
-@dataclass(frozen=True)
-class GemmRates:
-    """Floating-point operations a second of large matrix products; one thread: a CPU second."""
-
-    double_one_thread: float
-    double_as_configured: float
-    single_one_thread: float
-    n_threads_configured: int
-
-
 def timed(work: Callable[[], Result], *, repeats: int = 1) -> tuple[Timing, Result]:
     """Median times of some calls, and the result of the last."""
     walls, processors = [], []
@@ -70,29 +63,29 @@ def configured_threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
 
 
-def measure_gemm(n_threads_configured: int) -> GemmRates:
-    """Rates of this machine now; the caller has limited all libraries to one thread."""
-    import torch
-
-    size = 1500
-    double = np.random.default_rng(0).random((size, size))
-    single = torch.rand(size, size)
-    torch.set_num_threads(1)
-    n_operations = 2.0 * size**3
-    one, _ = timed(lambda: double @ double, repeats=7)
-    with threadpool_limits(n_threads_configured):
-        configured, _ = timed(lambda: double @ double, repeats=7)
-    of_torch, _ = timed(lambda: single @ single, repeats=7)
-    return GemmRates(n_operations / one.cpu_s, n_operations / configured.wall_s,
-                     n_operations / of_torch.cpu_s, n_threads_configured)
+def gemm_rate(dtype: type[np.floating]) -> float:
+    """Operations of a large matrix product in a CPU second, one thread (the caller's limit)."""
+    timing = _gemm(dtype)
+    return _GEMM_OPERATIONS / timing.cpu_s
 
 
-def share(n_operations: float, timing: Timing, rate: float) -> float:
-    """Part of the one-thread rate of a matrix product that a one-thread stage reaches.
+def gemm_rate_as_configured(n_threads: int) -> float:
+    """Operations of a large float64 matrix product in a second on the wall."""
+    with threadpool_limits(n_threads):
+        return _GEMM_OPERATIONS / _gemm(np.float64).wall_s
 
-    Both are of CPU time, which other work on the machine disturbs less.
+
+def _gemm(dtype: type[np.floating]) -> Timing:
+    factor = np.random.default_rng(0).random((_GEMM_SIZE, _GEMM_SIZE)).astype(dtype)
+    return timed(lambda: factor @ factor, repeats=7)[0]
+
+
+def gemm_share(n_operations: float, timing: Timing, dtype: type[np.floating]) -> float:
+    """Part of a matrix product's rate that a stage on one thread reaches.
+
+    The product is timed at once, in CPU time: the rate of a shared machine halves and doubles.
     """
-    return n_operations / timing.cpu_s / rate
+    return n_operations / timing.cpu_s / gemm_rate(dtype)
 
 
 def seconds(value_s: float) -> str:

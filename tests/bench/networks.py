@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dwlim_ops.simulate.lstm import StationLstms, simulate
 from dwlim_ops.simulate.train import TrainingSettings, train
-from tests.bench.measure import GemmRates, Row, share, timed
+from tests.bench.measure import Row, gemm_share, timed
 
 Float32 = NDArray[np.float32]
 
@@ -48,7 +48,7 @@ def _plain_epoch(network: _Plain, sequences: Tensor, target: Tensor, batch_size:
     return float(error.mean())
 
 
-def training_row(rates: GemmRates) -> Row:
+def training_row() -> Row:
     """One epoch of all networks, its validation and all preparations included."""
     n_controls, n_days, n_plain = 40, N_TRAINING + N_VALIDATION, 4
     random = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def training_row(rates: GemmRates) -> Row:
     return Row("training, an epoch of 40 controls x 5 seeds, 450 days of 30 x 20, H = 8", ours,
                plain.times(n_controls * N_SEEDS / n_plain),
                f"`torch.nn.LSTM` in a loop, {n_plain} networks measured and scaled; one thread",
-               share(operations, ours, rates.single_one_thread))
+               gemm_share(operations, ours, np.float32))
 
 
 def _random_networks(n_controls: int) -> StationLstms:
@@ -98,7 +98,7 @@ def _as_plain(lstms: StationLstms, control: int, seed: int) -> _Plain:
     return network
 
 
-def serving_row(rates: GemmRates) -> Row:
+def serving_row() -> Row:
     n_controls, n_cells, n_plain = 42, 689, 6
     lstms = _random_networks(n_controls)
     sequences = np.random.default_rng(1).normal(
@@ -117,4 +117,4 @@ def serving_row(rates: GemmRates) -> Row:
                plain.times(n_controls * N_SEEDS / n_plain),
                f"`torch.nn.LSTM` in a loop, {n_plain} networks measured and scaled; one thread; "
                f"difference {difference:.1e}",
-               share(operations, ours, rates.single_one_thread))
+               gemm_share(operations, ours, np.float32))
