@@ -15,6 +15,9 @@ from dwlim_ops.simulate.bundle import write_bundle
 from dwlim_ops.simulate.store import promote
 from dwlim_ops.training import train_bundle
 from dwlim_ops.workspace import Workspace
+from flows.runtime import single_threaded
+
+single_threaded()
 
 Open = Callable[[Workspace], Session]
 

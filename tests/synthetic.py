@@ -71,7 +71,8 @@ class Truth:
         In the order of `BASINS`.
         """
         longitude, latitude = self.grid.cells
-        inside = (self.day >= np.datetime64(REFERENCE[0])) & (self.day <= np.datetime64(REFERENCE[1]))
+        first, last = (np.datetime64(day) for day in REFERENCE)
+        inside = (self.day >= first) & (self.day <= last)
         anomaly = self.load_mm - self.load_mm[inside].mean(axis=0)
         columns = []
         for _, (west, south, east, north) in BASINS.values():
@@ -95,7 +96,8 @@ def truth() -> Truth:
     grid = make_grid(OUTLINE, GRID_DEG, WIDEN_DEG)
     weather_of_patterns = _red_noise(random, day.size, 4)
     stations, sites = _scatter(random, N_STATIONS), _scatter(random, N_SITES)
-    seasonal = np.cos(2 * np.pi * (day - np.datetime64("2015-03-01")).astype(float) / 365.25)[:, None]
+    since_march = (day - np.datetime64("2015-03-01")).astype(float)[:, None]
+    seasonal = np.cos(2 * np.pi * since_march / 365.25)
 
     def synoptic(longitude: Array, latitude: Array) -> Array:
         return weather_of_patterns @ _patterns(longitude, latitude)
@@ -224,7 +226,8 @@ def station_files(noise_mm: float) -> dict[str, str]:
             left_out[400:420, column] = True
         up = known.up_mm[:, column] + noise[:, column]
         rows = [f"{str(day).replace('-', '')} {value:.4f} 1.0000"
-                for day, value, gone in zip(known.day, up, left_out[:, column], strict=True) if not gone]
+                for day, value, gone in zip(known.day, up, left_out[:, column], strict=True)
+                if not gone]
         files[f"{name.lower()}.up"] = "\n".join([*rows, ""])
     return files
 
@@ -235,7 +238,8 @@ def weather_files() -> dict[str, str]:
     known = truth()
     files = {}
     for year in ("2015", "2016"):
-        rows = [f"{day},{site},{known.temperature_k[row, column]:.2f},{known.pressure_pa[row, column]:.1f}"
+        rows = [f"{day},{site},{known.temperature_k[row, column]:.2f},"
+                f"{known.pressure_pa[row, column]:.1f}"
                 for row, day in enumerate(known.day.astype(str)) if day.startswith(year)
                 for column, site in enumerate(known.site)]
         files[f"{year}.csv"] = "\n".join(["date,site,temperature_k,pressure_pa", *rows, ""])
@@ -258,7 +262,8 @@ def run_tick(session: Session, as_of: datetime = AS_OF, *, retrieved_at: datetim
              ) -> TickReport:
     """What `flows.daily.daily` does, without a server; drawings are off."""
     at = retrieved_at or max(as_of, AS_OF)
-    reports = [reconcile.ingest(session, name, as_of=as_of, retrieved_at=at) for name in session.feeds]
+    reports = [reconcile.ingest(session, name, as_of=as_of, retrieved_at=at)
+               for name in session.feeds]
     known, planned = observe_and_plan(session, as_of, first=first, last=last)
     hindered = {}
     if known is not None:

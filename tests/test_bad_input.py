@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from synthetic import published_files
 
 from dwlim_ops.contracts import GNSS_FLAGS
 from dwlim_ops.products import encode
-from dwlim_ops.publish import tree
 
 BEFORE, AFTER = "2016-12-20T18:00:00Z", "2016-12-21T18:00:00Z"
 NEW_DAY = "2016-12-19"
@@ -122,7 +120,7 @@ def test_bad_files_are_quarantined_with_a_reason_and_the_rest_is_published(
     facts = json.loads(command("status", begun.root, "--json")[1])
     (reason,) = facts["quarantined"]
     assert words in reason
-    assert reason.startswith(("nova" if spoil is unknown_station else file.rsplit("/", 1)[1][:4]))
+    assert reason.startswith("nova" if spoil is unknown_station else file.rsplit("/", 1)[1][:4])
     for part in ("expected ", "got ", "remedy: "):
         assert part in reason or (part == "got " and spoil is contradicting_days)
     assert reason in out
@@ -161,10 +159,9 @@ def test_an_unreadable_list_of_stations_stops_nothing_that_is_known(begun, comma
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("turn", [-360.0, 360.0])
-def test_longitudes_may_be_counted_in_either_way(tmp_path, command, turn):
+def test_longitudes_may_be_counted_in_either_way(tmp_path, command):
     trees = []
-    for name, shift in (("usual", 0.0), ("turned", turn)):
+    for name, shift in (("usual", 0.0), ("turned", -360.0)):
         content = synthetic.configuration()
         content["schedule"]["horizon_days"] = 1
         workspace = synthetic.build_workspace(tmp_path / name, content=content)
@@ -172,24 +169,14 @@ def test_longitudes_may_be_counted_in_either_way(tmp_path, command, turn):
             synthetic.edit(workspace.root / "region" / sites, lambda lines, by=shift: [
                 lines[0], *(f"{place},{float(longitude) + by:.4f},{latitude}"
                             for place, longitude, latitude in (x.split(",") for x in lines[1:]))])
-        command("backfill", workspace.root, "--from", "2016-12-01", "--to", "2016-12-01")
-        command("run", workspace.root, "--as-of", BEFORE)
-        trees.append({path: content for path, content in published_files(workspace).items()
-                      if "20161218" in path})
+        assert command("run", workspace.root, "--as-of", BEFORE)[0] == 0
+        trees.append(published_files(workspace))
     assert any(path.endswith(".nc") for path in trees[0])
     assert trees[0] == trees[1]
 
 
-def station_table(workspace, command):
-    assert command("run", workspace.root, "--as-of", AFTER)[0] == 0
-    latest = json.loads((workspace.published / tree.LATEST).read_text())
-    assert latest["day"] == NEW_DAY
-    return encode.read(workspace.published / latest["path"]).stations.set_index(station="station")
-
-
 def test_a_contradicting_repeated_day_is_flagged_and_not_used(begun, command):
     synthetic.edit(begun.root / GNSS, lambda lines: [*lines, "20161219 5.0 2.0"])
-    os.utime(begun.root / GNSS)
     stations = station_table_of_changed(begun, command)
     assert stations["flag"] & GNSS_FLAGS["duplicated_epoch"]
 

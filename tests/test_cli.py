@@ -26,8 +26,8 @@ COMMANDS = {
 
 
 def test_there_are_the_commands_of_the_readme():
-    assert set(COMMANDS) >= {"init", "run", "replay", "backfill", "demo", "status", "series", "train",
-                             "verify", "models list", "models check", "models promote"}
+    assert set(COMMANDS) >= {"init", "run", "replay", "backfill", "demo", "status", "series",
+                             "train", "verify", "models list", "models check", "models promote"}
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

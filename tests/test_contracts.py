@@ -29,7 +29,7 @@ def test_a_good_dataset_comes_back_as_it_is(gnss):
 
 def _with(dataset, name, value):
     changed = dataset.copy(deep=True)
-    changed[name][{dim: 0 for dim in changed[name].dims}] = value
+    changed[name][dict.fromkeys(changed[name].dims, 0)] = value
     return changed
 
 

@@ -19,7 +19,8 @@ def test_the_text_holds_every_part_in_order(kind):
 
 def test_empty_parts_are_left_out():
     assert str(DwlimError("it broke", where="a.csv")) == "a.csv: it broke"
-    assert str(DwlimError("it broke", where="a.csv", remedy="mend")) == "a.csv: it broke; remedy: mend"
+    error = DwlimError("it broke", where="a.csv", remedy="mend it")
+    assert str(error) == "a.csv: it broke; remedy: mend it"
 
 
 @pytest.mark.parametrize("kind", KINDS)

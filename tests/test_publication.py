@@ -178,7 +178,8 @@ def test_a_revision_tells_how_much_it_changed(ticked, open_session):
     finite = np.isfinite(change[0])
     expected = np.sqrt((change[0][finite] ** 2 * area[finite]).sum() / area[finite].sum())
     assert expected > 0.1
-    assert second.root.attrs["change_from_previous_revision_rms_mm"] == pytest.approx(expected, rel=1e-6)
+    told = second.root.attrs["change_from_previous_revision_rms_mm"]
+    assert told == pytest.approx(expected, rel=1e-6)
     assert (second.root.attrs["revision"], second.root.attrs["id"]) == (
         1, f"twsa_toyland_{DAY:%Y%m%d}_r01")
     names = {path.name for path in (ticked.published / "daily").rglob("*.nc")}

@@ -219,7 +219,8 @@ def test_days_with_too_few_stations_are_not_planned(workspace, open_session):
     silent = LAST_DAYS[3]
     for number in range(21):
         path = workspace.root / f"inbox/gnss/s{number:03d}.up"
-        synthetic.edit(path, lambda lines: [x for x in lines if not x.startswith(f"{silent:%Y%m%d}")])
+        synthetic.edit(path, lambda lines: [
+            line for line in lines if not line.startswith(f"{silent:%Y%m%d}")])
     session = open_session(configured(workspace, schedule={"horizon_days": 5}))
     report = run_tick(session)
     assert report.published == tuple(day for day in LAST_DAYS if day != silent)
@@ -251,7 +252,8 @@ def test_with_a_bundle_cells_without_a_station_are_simulated(trained, open_sessi
     assert sorted(np.flatnonzero(~data.unobserved)) == sorted(set(holding.tolist()))
     assert np.array_equal(np.isfinite(up[synthetic.N_STATIONS:]), data.unobserved)
     assert np.isnan(data.by_method["tragnss"][0][synthetic.N_STATIONS:]).all()
-    assert np.array_equal(up[:synthetic.N_STATIONS], data.by_method["tragnss"][0][:synthetic.N_STATIONS],
+    of_stations = slice(synthetic.N_STATIONS)
+    assert np.array_equal(up[of_stations], data.by_method["tragnss"][0][of_stations],
                           equal_nan=True)
 
 

@@ -21,7 +21,8 @@ def test_grids_and_basins_follow_from_the_configuration(geometry):
     assert geometry.cell_grid.spacing_deg == 2.0
     assert np.array_equal(geometry.grid.domain, synthetic.truth().grid.domain)
     assert geometry.basins.weight.shape == (3, geometry.grid.domain.sum())
-    assert geometry.cells[0].size == geometry.cell_grid.domain.sum() == geometry.cell_grid.land.sum()
+    n_cells = geometry.cells[0].size
+    assert n_cells == geometry.cell_grid.domain.sum() == geometry.cell_grid.land.sum()
 
 
 def test_a_point_is_held_by_the_cell_around_it(geometry):

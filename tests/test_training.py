@@ -47,7 +47,9 @@ def test_the_bundle_says_what_it_is(tmp_path, trained_bundle):
         span = getattr(manifest, name)
         assert {"first": span.first, "last": span.last} == table[name]
     assert manifest.scores["n_stations"] == synthetic.N_STATIONS
-    assert 2 <= manifest.scores["n_controls"] == len(manifest.controls.station) < synthetic.N_STATIONS
+    n_controls = len(manifest.controls.station)
+    assert 2 <= n_controls < synthetic.N_STATIONS
+    assert manifest.scores["n_controls"] == n_controls
     assert set(manifest.data_sha256) == {"displacement", "forcing"}
 
 
@@ -93,6 +95,22 @@ def test_the_test_years_do_not_enter(known, trained_bundle):
         assert np.array_equal(array, bundle.lstms.arrays()[name]), name
     assert bundle.manifest.scores["pcc_median"] == pytest.approx(
         -trained_bundle.manifest.scores["pcc_median"], abs=0.1)
+
+
+def test_the_networks_of_a_station_do_not_enter_its_own_score(known, trained_bundle):
+    seen, geometry = known
+    name = trained_bundle.manifest.controls.station[0]
+    checked = seen.checked.copy(deep=True)
+    checked["up_mm"].values[:, checked["station"].values == name] *= -1.0
+    other = type(seen)(seen.as_of, checked, seen.forcing, seen.newest_day, seen.remaining_loading)
+    bundle = train_bundle(other, geometry, settings_with(), name="small", region=REGION,
+                          progress=lambda *_: None)
+    assert bundle.manifest.controls == trained_bundle.manifest.controls
+    before, after = (
+        dict(zip(errors.station, errors.pcc, strict=True))
+        for errors in (one.manifest.station_errors for one in (trained_bundle, bundle)))
+    assert after[name] == pytest.approx(-before[name], abs=1e-4)
+    assert abs(before[name]) > 0.3
 
 
 def test_spans_that_overlap_are_refused():

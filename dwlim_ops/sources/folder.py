@@ -99,9 +99,10 @@ class _Folder(ABC):
         version = f"{status.st_size}-{status.st_mtime_ns}"
         if (path, version) not in self._days_seen:
             self._days_seen[path, version] = _days_in(path)
-        first, last = self._days_seen[path, version] or (stamp.date(), stamp.date())
+        days = self._days_seen[path, version]
+        first, last = days or (stamp.date(), stamp.date())
         available_at = None
-        if self._latency_days is not None:
+        if self._latency_days is not None and days is not None:
             available_at = released_at(first, self._latency_days)
         places = zlib.crc32(self._places_of(path).encode())
         return Offer(self.name, self.stream, path.name, first, last, available_at,
