@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dwlim_ops.errors import MalformedInputError, StoreError
 from dwlim_ops.products import encode
 from dwlim_ops.products.basins import (
     BasinRow,
@@ -44,8 +45,7 @@ def publish_day(session: Session, known: Known, planned: PlannedDay, day: DayEst
                 *, pictures: bool = True) -> ProductRecord | None:
     """Publish one revision of one day and record it; None if the product fails its checks.
 
-    Files come first, the ledger next, the pointer last: a reader who follows `latest.json` always
-    finds whole files, and a day whose record is missing is made again.
+    The record comes last: a day that a crash left half-published has none and is made again.
     """
     published, region = session.workspace.published, session.config.region
     results = _results(day)
@@ -65,12 +65,12 @@ def publish_day(session: Session, known: Known, planned: PlannedDay, day: DayEst
         session.geometry.basins, results, provenance, basin_sigma_mm=day.basin_sigma_mm))
     if pictures:
         _publish_pictures(session, product, planned, rows)
+    _publish_basins(session, rows)
+    tree.write_latest(published, _latest(session, product, provenance, path=path, sha256=sha256,
+                                         rows=rows))
     record = ProductRecord(provenance.product_id, planned.day, provenance.tier, planned.revision,
                            known.as_of, planned.fingerprint, path, sha256)
     session.ledger.add_product(record)
-    _publish_basins(session, rows)
-    tree.write_latest(published, _latest(session, product, provenance, path=path,
-                                            sha256=sha256, rows=rows))
     return record
 
 
@@ -159,14 +159,25 @@ def _simulated(session: Session, known: Known, day: DayEstimates) -> SimulatedTa
 
 def _previous(session: Session, planned: PlannedDay) -> DayProduct | None:
     record = session.ledger.newest_revisions().get(planned.day)
-    return None if record is None else encode.read(session.workspace.published / record.path)
+    if record is None:
+        return None
+    try:
+        return encode.read(session.workspace.published / record.path)
+    except MalformedInputError as error:
+        _log.error("the change from the previous revision is unknown: %s", error)
+        return None
 
 
 def _remove_unrecorded(path: Path) -> None:
-    """A product without a record is what a crash left; nothing has pointed to it."""
-    if path.exists():
-        _log.warning("%s has no record in the ledger and is made again", path.name)
+    """A product without a record is what a crash left: it is made again."""
+    if not path.exists():
+        return
+    _log.warning("%s has no record in the ledger and is made again", path.name)
+    try:
         path.unlink()
+    except OSError as error:
+        raise StoreError("a half-published file cannot be removed", where=str(path),
+                         got=repr(error), remedy="remove it by hand") from error
 
 
 def _published_rows(published: Path) -> tuple[BasinRow, ...]:

@@ -145,7 +145,9 @@ def _fingerprint(session: Session, known: Known, day: date) -> str:
     """SHA-256 over everything that the product of a day is computed from."""
     row = known.row(day)
     checked = known.checked
-    displacement = [checked[name].values[row] for name in ("up_mm", "up_sigma_mm", "flag")]
+    flag = checked["flag"].values[row]
+    displacement = [flag, *(np.where(flag == 0, checked[name].values[row], np.nan)
+                            for name in ("up_mm", "up_sigma_mm"))]
     places = [checked[name].values for name in ("station", "longitude_deg", "latitude_deg")]
     weather: list[Any] = []
     simulator = session.simulator

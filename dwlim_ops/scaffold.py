@@ -32,11 +32,13 @@ def scaffold(root: Path, region: str) -> Workspace:
     for name in FOLDERS:
         (root / name).mkdir(parents=True, exist_ok=True)
     text = source.read_text(encoding="utf-8")
-    files = {"outline": config.region.outline, "basins": config.region.basins,
-             "sites": config.sources.gnss.sites, "steps": config.sources.gnss.steps}
-    for key, path in files.items():
+    weather = config.sources.weather
+    files = [("outline", config.region.outline), ("basins", config.region.basins),
+             ("sites", config.sources.gnss.sites), ("steps", config.sources.gnss.steps),
+             ("sites", weather.sites if weather is not None else None)]
+    for key, path in dict.fromkeys(files):
         if path is not None:
-            kept = Path("region") / path.name
+            kept = Path("region") / "_".join(part for part in path.parts if part not in ("..", "/"))
             shutil.copyfile(_existing(source, key, path), root / kept)
             text = _pointing_to(text, key, path, kept)
     sources = (config.sources.gnss, config.sources.weather, config.sources.loading)

@@ -28,7 +28,7 @@ from dwlim_ops.invert.tuning import choose_beta
 from dwlim_ops.region import RegionGeometry, load_region
 from dwlim_ops.regions import region_folder
 from dwlim_ops.simulate.bundle import read_bundle
-from dwlim_ops.simulate.store import resolve
+from dwlim_ops.simulate.store import CURRENT, resolve
 from dwlim_ops.simulation import CellSimulator, bind
 from dwlim_ops.sources.folder import FolderGnss, FolderLoading, FolderWeather
 from dwlim_ops.sources.formats.steps import read_steps
@@ -136,7 +136,8 @@ class Session:
         """
         name, store = self.config.models.bundle, self.model_store
         region = self.config.region.name
-        if not name or "weather" not in self.feeds or not (store / region).is_dir():
+        has_none = name == CURRENT and not (store / region).is_dir()
+        if not name or "weather" not in self.feeds or has_none:
             return None
         try:
             folder = resolve(store, region, name)

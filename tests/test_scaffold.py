@@ -54,7 +54,6 @@ def test_a_region_of_files_runs_where_its_folder_is_gone_but_for_the_data(tmp_pa
     assert synthetic.DAY in report.published
 
 
-@pytest.mark.xfail(strict=True, reason="scaffold does not copy sources.weather.sites")
 def test_a_region_of_files_with_weather_runs_too(tmp_path):
     region = synthetic.build_workspace(tmp_path / "my_region").root
     workspace = scaffold(tmp_path / "ws", str(region / "dwlim.toml"))

@@ -51,7 +51,7 @@ def read(path: Path) -> DayProduct:
     except (OSError, KeyError, ValueError) as error:
         raise MalformedInputError("not a product file", where=str(path), got=repr(error),
                                   expected="netCDF-4 with the groups of displacements",
-                                  remedy="recompute it with `dwlim reproduce`") from error
+                                  remedy="restore it from backup") from error
 
 
 def _prepared(dataset: xr.Dataset) -> xr.Dataset:
