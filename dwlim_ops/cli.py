@@ -265,7 +265,7 @@ def verify(
 
         _, roles = pointer(session.model_store / session.config.region.name)
         report = verify_flow(session, _now(), tuple(role or roles), stride_days)
-    _out.print(report.text, highlight=False, markup=False)
+    _out.print(report.text, highlight=False, markup=False, soft_wrap=True)
     _out.print(f"written: {report.path}", highlight=False, soft_wrap=True)
 
 

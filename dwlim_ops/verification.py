@@ -36,6 +36,8 @@ Progress = Callable[[str, int, int], None]
 GRACE_YEARS = Span(first=date(2009, 1, 1), last=date(2013, 12, 31))
 LEFT_OUT_YEARS = Span(first=date(2016, 1, 1), last=date(2017, 6, 24))
 MINIMUM_LEFT_OUT_DAYS = 20
+#: The role that is no bundle.
+GNSS_ONLY = ""
 #: Of the days of a GRACE span that were computed, so many must have an estimate.
 MINIMUM_SHARE_OF_MONTH = 0.6
 
@@ -60,26 +62,27 @@ class _Series:
 
 def verify(session: Session, known: Known, roles: tuple[str, ...], *, stride_days: int,
            progress: Progress) -> VerificationReport:
-    """Score `tragnss` and, for each role of the model store, `dwlim`.
+    """Score `tragnss` on every day and, for each role of the model store, `dwlim`.
 
-    Every `stride_days`-th day of both spans is computed. A bundle is scored only in years in
-    which it was neither trained nor stopped; `tragnss` beside it on the same days.
+    For a bundle every `stride_days`-th day is computed, in years in which it was neither trained
+    nor stopped; `tragnss` beside it on the same days.
     """
     if session.grace is None:
         raise ConfigError("no GRACE to compare with", where=session.config.region.name,
                           remedy="verification runs on the embedded sample")
     against_grace: list[GraceSection] = []
     left_out: list[LeftOutSection] = []
-    for role in roles:
+    for role in (GNSS_ONLY, *roles):
+        stride = 1 if role == GNSS_ONLY else stride_days
         with session.serving(role):
             if not _saw(session, GRACE_YEARS):
-                days = _days(session, known, GRACE_YEARS, stride_days)
-                series = _estimate(session, known, days, title=f"{role}, GRACE", progress=progress)
-                against_grace += [_grace_section(session, method, role, one, stride_days)
+                days = _days(session, known, GRACE_YEARS, stride)
+                series = _estimate(session, known, days, title=f"{role or 'GNSS only'}, GRACE", progress=progress)
+                against_grace += [_grace_section(session, method, role, one, stride)
                                   for method, one in series.items()]
             if not _saw(session, LEFT_OUT_YEARS):
-                days = _days(session, known, LEFT_OUT_YEARS, stride_days)
-                series = _estimate(session, known, days, title=f"{role}, left out",
+                days = _days(session, known, LEFT_OUT_YEARS, stride)
+                series = _estimate(session, known, days, title=f"{role or 'GNSS only'}, left out",
                                    progress=progress)
                 left_out += [LeftOutSection(_label(method, role), len(one.days),
                                             _score_left_out(known, one))
@@ -97,7 +100,9 @@ def _saw(session: Session, span: Span) -> bool:
 
 
 def _label(method: str, role: str) -> str:
-    return f"tragnss, days of {role}" if method == "tragnss" else f"{method}, {role}"
+    if role == GNSS_ONLY:
+        return method
+    return f"{method}, days of {role}" if method == "tragnss" else f"{method}, {role}"
 
 
 def _days(session: Session, known: Known, span: Span, stride_days: int) -> list[date]:

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 INK: Final = "#20262b"
 SOFT: Final = "#6b747c"
 DPI: Final = 110
-_STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
+_STEPS: Final = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0)
 
 
 def round_step(largest: float, n_steps: int) -> float:
-    """Smallest of 1, 2, 2.5, 5 x 10^k of which `n_steps` reach `largest`.
+    """Smallest of 1, 1.5, 2, 2.5, 3, 4, 5 x 10^k of which `n_steps` reach `largest`.
 
     >>> round_step(97.0, 6), round_step(3.1, 5)
     (20.0, 1.0)

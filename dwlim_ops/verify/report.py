@@ -47,10 +47,11 @@ def to_markdown(title: str, against_grace: Sequence[GraceSection],
                 left_out: Sequence[LeftOutSection], *, stride_days: int,
                 grace_years: tuple[date, date], left_out_years: tuple[date, date]) -> str:
     """The report in words and tables."""
-    which = "Every day" if stride_days == 1 else f"One day in {stride_days}"
+    which = "every day" if stride_days == 1 else f"one day in {stride_days}"
     lines = [
         f"# Verification: {title}", "",
-        f"{which} is computed. A model is scored only in years that it never saw.", "",
+        f"`tragnss`: every day; with a model: {which}, in years that the model never saw, and "
+        "`tragnss` on the same days.", "",
         f"## Basins against GRACE, {grace_years[0]} to {grace_years[1]}", "",
         "Monthly means about their mean over the common months. GRACE: CSR RL06, DDK3, degrees 0-1 "
         "omitted, no leakage correction. Amplitude and day of the maximum of the annual term; last "

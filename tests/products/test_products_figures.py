@@ -104,6 +104,6 @@ def test_basin_plot_without_rows(region, n_basins):
 def test_step_is_round_and_just_enough(largest, n_steps):
     step = round_step(largest, n_steps)
     mantissa = step / 10.0 ** np.floor(np.log10(step) + 1e-9)
-    assert min(abs(mantissa - m) for m in (1, 2, 2.5, 5)) < 1e-6
+    assert min(abs(mantissa - m) for m in (1, 1.5, 2, 2.5, 3, 4, 5)) < 1e-6
     assert step * n_steps >= largest * (1 - 1e-6)
-    assert step * n_steps <= largest * 2.5 * (1 + 1e-6)
+    assert step * n_steps <= largest * 2.0 * (1 + 1e-6)
