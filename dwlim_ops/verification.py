@@ -74,15 +74,16 @@ def verify(session: Session, known: Known, roles: tuple[str, ...], *, stride_day
     left_out: list[LeftOutSection] = []
     for role in (GNSS_ONLY, *roles):
         stride = 1 if role == GNSS_ONLY else stride_days
+        shown = role or "GNSS only"
         with session.serving(role):
             if not _saw(session, GRACE_YEARS):
                 days = _days(session, known, GRACE_YEARS, stride)
-                series = _estimate(session, known, days, title=f"{role or 'GNSS only'}, GRACE", progress=progress)
+                series = _estimate(session, known, days, title=f"{shown}, GRACE", progress=progress)
                 against_grace += [_grace_section(session, method, role, one, stride)
                                   for method, one in series.items()]
             if not _saw(session, LEFT_OUT_YEARS):
                 days = _days(session, known, LEFT_OUT_YEARS, stride)
-                series = _estimate(session, known, days, title=f"{role or 'GNSS only'}, left out",
+                series = _estimate(session, known, days, title=f"{shown}, left out",
                                    progress=progress)
                 left_out += [LeftOutSection(_label(method, role), len(one.days),
                                             _score_left_out(known, one))
