@@ -64,8 +64,7 @@ def finish(session: Session, as_of: datetime, known: Known | None, *,
     if known is not None:
         degraded += [f"{name} is neither removed by the producer nor modelled"
                      for name in known.remaining_loading]
-        if session.bundle_refusal:
-            degraded.append(f"GNSS-only, the bundle is refused: {session.bundle_refusal}")
+        degraded += _without_simulation(session, known)
     if known is None:
         outcome = "failed"
         degraded.append(f"no displacement is known at {as_of:%Y-%m-%d %H:%M} UTC")
@@ -78,6 +77,17 @@ def finish(session: Session, as_of: datetime, known: Known | None, *,
     session.ledger.add_tick(Tick(as_of, outcome, detail))
     write_status(session, known, outcome, detail)
     return TickReport(as_of, outcome, published, tuple(degraded))
+
+
+def _without_simulation(session: Session, known: Known) -> list[str]:
+    """Why the newest day has no simulated cells although the region is made for them."""
+    if session.simulator is None:
+        refusal = session.bundle_refusal
+        return [f"GNSS-only, the bundle is refused: {refusal}"] if refusal else []
+    weather, displacement = known.newest_day.get("weather"), known.newest_day["gnss"]
+    if weather is not None and weather >= displacement:
+        return []
+    return [f"dwlim is absent: displacement is known to {displacement}, weather to {weather}"]
 
 
 def combine(reports: Sequence[TickReport]) -> TickReport:

@@ -1,6 +1,7 @@
 """How a tick ends, and what it reports."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -115,3 +116,19 @@ def test_a_late_tick_catches_up_with_the_same_values(workspace, ticked, open_ses
     assert one.fingerprint == other.fingerprint
     assert one.sha256 == other.sha256
     assert np.isfinite(len(session.ledger.products()))
+
+
+@pytest.mark.parametrize(("weather", "words"), [
+    (date(2016, 12, 31), ()),
+    (date(2016, 12, 30),
+     ("dwlim is absent: displacement is known to 2016-12-31, weather to 2016-12-30",)),
+    (None, ("dwlim is absent: displacement is known to 2016-12-31, weather to None",)),
+])
+def test_weather_that_lags_behind_degrades(trained, open_session, weather, words):
+    session = open_session(trained)
+    known, _ = tick.observe_and_plan(session, AS_OF, first=None, last=None)
+    newest = {"gnss": date(2016, 12, 31)} | ({"weather": weather} if weather else {})
+    ended = finish(session, AS_OF, replace(known, newest_day=newest), reports=[], planned=[],
+                   hindered={})
+    assert ended.degraded == words
+    assert ended.outcome == ("degraded" if words else "done")
