@@ -231,6 +231,9 @@ def parse_config(content: dict[str, Any], *, where: str) -> Config:
     """The same for content that is already parsed; `where` names it in errors."""
     try:
         return Config.model_validate(content)
+    except ConfigError as error:
+        raise ConfigError(error.what, where=f"{where}: {error.where}", expected=error.expected,
+                          got=error.got, remedy=error.remedy) from error
     except ValidationError as error:
         first, *others = error.errors(include_url=False)
         more = f" (and {len(others)} more: {', '.join(map(_key, others))})" if others else ""

@@ -1,6 +1,7 @@
 """One frozen model of `dwlim.toml`: what it takes, what it refuses, and in what words."""
 
 import copy
+import tomllib
 from datetime import date
 
 import pydantic
@@ -161,3 +162,10 @@ def test_a_file_that_is_not_toml_is_named(tmp_path, text):
 def test_without_weather_a_region_is_complete(content):
     del content["sources"]["weather"]
     assert parse_config(content, where="x").sources.weather is None
+
+
+def test_sizes_that_no_feature_set_can_have_are_refused_with_the_file():
+    content = tomllib.loads((region_folder("australia") / "region.toml").read_text())
+    content["training"]["causal"]["features"]["window_days"] = 3
+    with pytest.raises(ConfigError, match=r"somewhere\.toml: feature set: impossible sizes"):
+        parse_config(content, where="somewhere.toml")
