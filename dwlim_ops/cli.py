@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,7 @@ from rich.table import Table
 from dwlim_ops import __version__
 from dwlim_ops.errors import BundleError, ConfigError, DwlimError
 from dwlim_ops.telemetry.logs import configure_logging
-from dwlim_ops.workspace import Workspace
+from dwlim_ops.workspace import Workspace, only_writer
 
 if TYPE_CHECKING:
     from dwlim_ops.session import Session
@@ -65,18 +65,21 @@ def root(
 
 
 @contextmanager
-def _session(root_folder: Path) -> Iterator["Session"]:
+def _session(root_folder: Path, *, writes: bool = True) -> Iterator["Session"]:
+    from dwlim_ops.config import read_config
     from dwlim_ops.session import Session
     from flows.runtime import configure_prefect, single_threaded
 
     workspace = Workspace(root_folder)
     configure_prefect(workspace.root)
     single_threaded()
-    session = Session(workspace)
-    try:
-        yield session
-    finally:
-        session.close()
+    read_config(workspace.config_file)
+    with only_writer(workspace) if writes else nullcontext():
+        session = Session(workspace)
+        try:
+            yield session
+        finally:
+            session.close()
 
 
 def _now() -> datetime:
@@ -196,7 +199,7 @@ def status(
     """What is fresh, out of date, refused, and why.   Example: dwlim status demo --json"""
     from dwlim_ops.status import collect
 
-    with _session(workspace) as session:
+    with _session(workspace, writes=False) as session:
         facts = collect(session, _now())
     if as_json:
         sys.stdout.write(json.dumps(facts, indent=1, default=str) + "\n")
@@ -274,7 +277,7 @@ def models_list(workspace: WorkspaceArgument) -> None:
     """Bundles of the region.   Example: dwlim models list demo"""
     from dwlim_ops.simulate.store import existing, pointer
 
-    with _session(workspace) as session:
+    with _session(workspace, writes=False) as session:
         folder = session.model_store / session.config.region.name
         current, roles = pointer(folder)
         table = Table("bundle", "roles")
@@ -291,7 +294,7 @@ def models_check(workspace: WorkspaceArgument, bundle: str = "current") -> None:
     from dwlim_ops.simulate.bundle import read_bundle
     from dwlim_ops.simulate.store import resolve
 
-    with _session(workspace) as session:
+    with _session(workspace, writes=False) as session:
         folder = resolve(session.model_store, session.config.region.name, bundle)
         read_bundle(folder)
         _out.print(f"{folder.name} is whole and gives its known answer", highlight=False)

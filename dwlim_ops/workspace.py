@@ -2,8 +2,14 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from dwlim_ops.errors import StoreError
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,29 @@ class Workspace:
     def published(self) -> Path:
         """The only folder that consumers read."""
         return self.root / "published"
+
+
+@contextmanager
+def only_writer(workspace: Workspace) -> Iterator[None]:
+    """Hold the workspace for one writing process; the system lets go of it if the process dies.
+
+    Raises
+    ------
+    StoreError
+        Another process holds it.
+    """
+    workspace.state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(workspace.state / "writer.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(
+            "another process works on this workspace", where=str(workspace.root),
+            expected="one writer at a time", remedy="wait until it has ended") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
