@@ -120,16 +120,6 @@ LOADING: Final = Contract(
     {"time": TIME, "station": STATION["station"]},
 )
 
-SIMULATED: Final = Contract(
-    "simulated",
-    {
-        "up_mm": Variable(("time", "cell"), "mm", "simulated displacement", -200, 200),
-        "up_sigma_mm": Variable(("cell",), "mm", "error measured on unseen stations, years", 0),
-        "spread_mm": Variable(("time", "cell"), "mm", "spread of the seeds", 0),
-    },
-    CELL,
-)
-
 GRACE: Final = Contract(
     "grace",
     {"twsa_mm": Variable(("time", "lat", "lon"), "mm", "water storage anomaly", -3000, 3000)},

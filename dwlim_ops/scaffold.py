@@ -9,7 +9,7 @@ from dwlim_ops.errors import ConfigError
 from dwlim_ops.regions import built_in_regions, region_folder
 from dwlim_ops.workspace import Workspace, write_atomically
 
-FOLDERS = ("inbox", "store/raw", "store/cache", "state", "published", "region")
+FOLDERS = ("inbox", "store/raw", "state", "published", "region")
 
 
 def scaffold(root: Path, region: str) -> Workspace:

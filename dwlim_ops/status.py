@@ -3,8 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+from dwlim_ops.qc.screening import days_since_last_value
 from dwlim_ops.reconcile import observe, plan
 from dwlim_ops.session import Session
+
+SILENT_DAYS = 30
 
 
 def collect(session: Session, as_of: datetime) -> dict[str, Any]:
@@ -24,6 +27,10 @@ def collect(session: Session, as_of: datetime) -> dict[str, Any]:
         excluded = known.checked["exclusion"].values
         facts["newest input"] = ", ".join(f"{k} {v}" for k, v in known.newest_day.items())
         facts["stations"] = f"{int((excluded == '').sum())} used of {excluded.size}"
+        silent = days_since_last_value(known.checked)
+        facts["stations silent for 30 days"] = [
+            f"{name}: {age} days" for name, age in
+            zip(known.checked["station"].values, silent, strict=True) if age >= SILENT_DAYS]
         facts["excluded stations"] = [
             f"{name}: {reason}" for name, reason in
             zip(known.checked["station"].values, excluded, strict=True) if reason]

@@ -59,7 +59,8 @@ def finish(session: Session, as_of: datetime, known: Known | None, *,
            hindered: Mapping[date, str]) -> TickReport:
     """Record the tick and refresh `status.json`."""
     published = tuple(day.day for day in planned if not hindered.get(day.day))
-    degraded = [*(f"{r.source}: {text}" for r in reports for text in (*r.quarantined, *r.failed)),
+    degraded = [*session.archive.damaged.values(),
+                *(f"{r.source}: {text}" for r in reports for text in (*r.quarantined, *r.failed)),
                 *(f"{day}: {text}" for day, text in hindered.items() if text)]
     if known is not None:
         degraded += [f"{name} is neither removed by the producer nor modelled"

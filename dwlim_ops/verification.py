@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dwlim_ops.config import Span
 from dwlim_ops.errors import ConfigError
+from dwlim_ops.features.sequences import newest_revision
 from dwlim_ops.invert.daily import Inversion, estimate
 from dwlim_ops.reconcile import Known, day_data
 from dwlim_ops.session import Session
@@ -20,7 +21,9 @@ from dwlim_ops.verify.grace import over_spans, score_basins
 from dwlim_ops.verify.report import (
     GraceSection,
     LeftOutSection,
+    RevisionSection,
     StationScores,
+    Tables,
     figure_of_basins,
     to_json,
     to_markdown,
@@ -36,6 +39,8 @@ Progress = Callable[[str, int, int], None]
 GRACE_YEARS = Span(first=date(2009, 1, 1), last=date(2013, 12, 31))
 LEFT_OUT_YEARS = Span(first=date(2016, 1, 1), last=date(2017, 6, 24))
 MINIMUM_LEFT_OUT_DAYS = 20
+#: The newest day is compared with what it became so many days later, on some cells and days.
+REVISION_LAG_DAYS, N_REVISION_CELLS, N_REVISION_DAYS = 30, 10, 12
 #: The role that is no bundle.
 GNSS_ONLY = ""
 #: Of the days of a GRACE span that were computed, so many must have an estimate.
@@ -72,26 +77,43 @@ def verify(session: Session, known: Known, roles: tuple[str, ...], *, stride_day
                           remedy="verification runs on the embedded sample")
     against_grace: list[GraceSection] = []
     left_out: list[LeftOutSection] = []
+    revisions: list[RevisionSection] = []
     for role in (GNSS_ONLY, *roles):
         stride = 1 if role == GNSS_ONLY else stride_days
         shown = role or "GNSS only"
         with session.serving(role):
-            if not _saw(session, GRACE_YEARS):
+            revisions += _revisions(session, known, role)
+            if not saw(session, GRACE_YEARS):
                 days = _days(session, known, GRACE_YEARS, stride)
                 series = _estimate(session, known, days, title=f"{shown}, GRACE", progress=progress)
                 against_grace += [_grace_section(session, method, role, one, stride)
                                   for method, one in series.items()]
-            if not _saw(session, LEFT_OUT_YEARS):
+            if not saw(session, LEFT_OUT_YEARS):
                 days = _days(session, known, LEFT_OUT_YEARS, stride)
                 series = _estimate(session, known, days, title=f"{shown}, left out",
                                    progress=progress)
                 left_out += [LeftOutSection(_label(method, role), len(one.days),
                                             _score_left_out(known, one))
                              for method, one in series.items()]
-    return _write(session, against_grace, left_out, stride_days)
+    return _write(session, Tables(against_grace, left_out, revisions), stride_days)
 
 
-def _saw(session: Session, span: Span) -> bool:
+def _revisions(session: Session, known: Known, role: str) -> list[RevisionSection]:
+    """Measured revision of the newest day's features, on some cells and days."""
+    simulator, forcing = session.simulator, known.forcing
+    if simulator is None or forcing is None:
+        return []
+    rows = np.flatnonzero(simulator.usable_rows(forcing)[:-REVISION_LAG_DAYS])
+    ends = rows[np.linspace(0, rows.size - 1, N_REVISION_DAYS).astype(int)]
+    cells = np.linspace(0, forcing.sizes["cell"] - 1, N_REVISION_CELLS).astype(int)
+    normalised = simulator.scaler.subset(cells).normalise(
+        forcing["temperature_k"].values[:, cells], forcing["pressure_pa"].values[:, cells])
+    return [RevisionSection(f"{role}, {name}", newest_revision(
+        series, ends, simulator.features, lag_days=REVISION_LAG_DAYS))
+        for name, series in zip(("temperature", "pressure"), normalised, strict=True)]
+
+
+def saw(session: Session, span: Span) -> bool:
     """Whether the serving bundle was trained or stopped in these years."""
     if session.simulator is None:
         return False
@@ -162,18 +184,18 @@ def _score_left_out(known: Known, series: _Series) -> StationScores:
     return StationScores(errors.rmse_mm, errors.pcc, errors.nse)
 
 
-def _write(session: Session, against_grace: list[GraceSection], left_out: list[LeftOutSection],
-           stride_days: int) -> VerificationReport:
+def _write(session: Session, tables: Tables, stride_days: int) -> VerificationReport:
     folder = session.workspace.published / "reports"
     spans, names = session.grace, session.geometry.basins.name
     assert spans is not None  # noqa: S101
-    text = to_markdown(session.config.region.title, against_grace, left_out,
-                       stride_days=stride_days, grace_years=(GRACE_YEARS.first, GRACE_YEARS.last),
+    text = to_markdown(session.config.region.title, tables, stride_days=stride_days,
+                       revision_lag_days=REVISION_LAG_DAYS,
+                       grace_years=(GRACE_YEARS.first, GRACE_YEARS.last),
                        left_out_years=(LEFT_OUT_YEARS.first, LEFT_OUT_YEARS.last))
     write_atomically(folder / "verification.md", text.encode())
     write_atomically(folder / "verification.json",
-                     json.dumps(to_json(against_grace, left_out), indent=1).encode())
-    if against_grace:
+                     json.dumps(to_json(tables), indent=1).encode())
+    if tables.against_grace:
         write_atomically(folder / "verification.png",
-                         figure_of_basins(against_grace, spans, names))
+                         figure_of_basins(tables.against_grace, spans, names))
     return VerificationReport(text, folder / "verification.md")

@@ -29,11 +29,6 @@ class Workspace:
         return self.root / "store" / "raw"
 
     @property
-    def cache(self) -> Path:
-        """Derived files that may be deleted at any time."""
-        return self.root / "store" / "cache"
-
-    @property
     def state(self) -> Path:
         """The ledger, the scheduler's own database, the lock."""
         return self.root / "state"

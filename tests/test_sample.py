@@ -15,7 +15,7 @@ from dwlim_ops.scaffold import scaffold
 from dwlim_ops.session import Session, built_in_models
 from dwlim_ops.simulate.bundle import read_bundle
 from dwlim_ops.simulate.store import existing, pointer
-from dwlim_ops.verification import verify
+from dwlim_ops.verification import GRACE_YEARS, LEFT_OUT_YEARS, saw, verify
 
 pytestmark = pytest.mark.slow
 
@@ -84,3 +84,12 @@ def test_gnss_agrees_with_grace_in_the_north(session):
     assert pcc > 0.75
     assert nse > 0.5
     assert (report.path.parent / "verification.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("role", "grace", "left_out"), [
+    ("meemd", True, False), ("causal", True, False), ("blind_2009_2013", False, True),
+])
+def test_no_bundle_is_scored_in_years_that_it_saw(session, role, grace, left_out):
+    with session.serving(role):
+        assert saw(session, GRACE_YEARS) is grace
+        assert saw(session, LEFT_OUT_YEARS) is left_out

@@ -132,3 +132,11 @@ def test_weather_that_lags_behind_degrades(trained, open_session, weather, words
                    hindered={})
     assert ended.degraded == words
     assert ended.outcome == ("degraded" if words else "done")
+
+
+def test_a_damaged_file_of_the_store_degrades_and_is_named(ticked, open_session):
+    damaged = next(path for path in ticked.raw.rglob("*.gz"))
+    damaged.write_bytes(b"rot")
+    report = run_tick(open_session(ticked))
+    assert report.outcome == "degraded"
+    assert any(damaged.name in remark and "remedy" in remark for remark in report.degraded)

@@ -31,14 +31,17 @@ class IngestReport:
 
 @dataclass
 class Archive:
-    """Granules on disk, their record in the ledger, and a memory of what was parsed."""
+    """Granules on disk, their record in the ledger, and a memory of what was parsed.
+
+    `damaged` says of every stored granule that could not be read back why not.
+    """
 
     store: RawStore
     ledger: Ledger
+    damaged: dict[str, str] = field(default_factory=dict)
     _parsed: dict[str, xr.Dataset] = field(default_factory=dict)
 
-    def ingest(self, source: Source, *, as_of: datetime, retrieved_at: datetime,
-               advance: Callable[[str], None] = lambda _: None) -> IngestReport:
+    def ingest(self, source: Source, *, as_of: datetime, retrieved_at: datetime) -> IngestReport:
         """Fetch every offer whose version is not recorded yet; parse it; store it; record it.
 
         A malformed granule is stored and recorded as quarantined with its reason, so it counts as
@@ -69,7 +72,6 @@ class Archive:
                 offer.valid_to, retrieved_at if offer.key in usable or offer.available_at is None
                 else offer.available_at, retrieved_at, sha256,
                 len(content), reason))
-            advance(offer.key)
         self.ledger.add_granules(granules)
         reasons = tuple(g.quarantine_reason for g in granules if g.quarantine_reason)
         return IngestReport(source.name, len(granules), reasons, tuple(failed))
@@ -86,7 +88,7 @@ class Archive:
     def read(self, source: Source, merge: Merge, *, as_of: datetime) -> xr.Dataset | None:
         """Everything of `source` that was known at `as_of`, merged; None if nothing was.
 
-        A stored granule that is damaged is left out, with an error in the log.
+        A stored granule that is damaged is left out and named in `damaged`.
         """
         datasets = []
         for granule in self.ledger.granules(source.name, as_of):
@@ -97,6 +99,7 @@ class Archive:
                     self._parsed[memory] = source.parse(
                         content, granule.key, not_after=granule.retrieved_at.date())
                 except (StoreError, MalformedInputError) as error:
+                    self.damaged[memory] = str(error)
                     _log.error("left out: %s", error)
                     continue
             datasets.append(self._parsed[memory])

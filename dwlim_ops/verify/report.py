@@ -43,8 +43,24 @@ class LeftOutSection:
     scores: StationScores
 
 
-def to_markdown(title: str, against_grace: Sequence[GraceSection],
-                left_out: Sequence[LeftOutSection], *, stride_days: int,
+@dataclass(frozen=True, eq=False)
+class RevisionSection:
+    """How much a feature's newest day is revised, per component, in its standard deviations."""
+
+    label: str
+    revision: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """What the report shows."""
+
+    against_grace: Sequence[GraceSection]
+    left_out: Sequence[LeftOutSection]
+    revisions: Sequence[RevisionSection]
+
+
+def to_markdown(title: str, tables: Tables, *, stride_days: int, revision_lag_days: int,
                 grace_years: tuple[date, date], left_out_years: tuple[date, date]) -> str:
     """The report in words and tables."""
     which = "every day" if stride_days == 1 else f"one day in {stride_days}"
@@ -59,7 +75,7 @@ def to_markdown(title: str, against_grace: Sequence[GraceSection],
         "| estimate | basin | months | PCC | NSE | RMSE mm | amplitude mm (GRACE) | day (GRACE) |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for section in against_grace:
+    for section in tables.against_grace:
         lines += [_basin_row(section.label, score) for score in section.basins]
         lines.append(_basin_summary(section))
     lines += [
@@ -68,8 +84,22 @@ def to_markdown(title: str, against_grace: Sequence[GraceSection],
         "quartiles over the stations.", "",
         "| estimate | days | stations | PCC | NSE | RMSE mm |", "|---|---|---|---|---|---|",
     ]
-    lines += [_station_row(section) for section in left_out]
-    return "\n".join([*lines, ""])
+    lines += [_station_row(section) for section in tables.left_out]
+    return "\n".join([*lines, *_revision_lines(tables.revisions, revision_lag_days), ""])
+
+
+def _revision_lines(revisions: Sequence[RevisionSection], lag_days: int) -> list[str]:
+    if not revisions:
+        return []
+    names = ["series", *(str(k) for k in range(1, revisions[0].revision.size))]
+    return [
+        "", "## Revision of the newest day's features", "",
+        f"RMS change of each component's newest value once {lag_days} more days are known, in "
+        "units of its standard deviation, fastest component first.", "",
+        f"| features | {' | '.join(names)} |", "|---|" + "---|" * len(names),
+        *(f"| {section.label} | {' | '.join(f'{value:.2f}' for value in section.revision)} |"
+          for section in revisions),
+    ]
 
 
 def _basin_row(label: str, score: BasinScore) -> str:
@@ -101,8 +131,7 @@ def _quartiles(values: Iterable[float], decimals: int) -> str:
     return f"{middle:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
-def to_json(against_grace: Sequence[GraceSection], left_out: Sequence[LeftOutSection]
-            ) -> dict[str, Any]:
+def to_json(tables: Tables) -> dict[str, Any]:
     """The same as plain values; NaN becomes null."""
     return {
         "against_grace": [{
@@ -115,12 +144,14 @@ def to_json(against_grace: Sequence[GraceSection], left_out: Sequence[LeftOutSec
                 "grace_annual_amplitude_mm": _number(score.grace_cycle.amplitude),
                 "grace_annual_phase_days": _number(score.grace_cycle.phase_days),
             } for score in section.basins],
-        } for section in against_grace],
+        } for section in tables.against_grace],
         "left_out_stations": [{
             "estimate": section.label, "n_days": section.n_days,
             **{name: [_number(float(value)) for value in getattr(section.scores, name)]
                for name in ("rmse_mm", "pcc", "nse")},
-        } for section in left_out],
+        } for section in tables.left_out],
+        "newest_day_revision": {section.label: [_number(float(v)) for v in section.revision]
+                                for section in tables.revisions},
     }
 
 

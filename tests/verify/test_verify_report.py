@@ -11,14 +11,17 @@ from dwlim_ops.verify.grace import BasinScore, MonthlyBasins
 from dwlim_ops.verify.report import (
     GraceSection,
     LeftOutSection,
+    RevisionSection,
     StationScores,
+    Tables,
     figure_of_basins,
     to_json,
     to_markdown,
 )
 from dwlim_ops.verify.scores import AnnualCycle
 
-YEARS = {"grace_years": (date(2009, 1, 1), date(2013, 12, 31)),
+YEARS = {"revision_lag_days": 30,
+         "grace_years": (date(2009, 1, 1), date(2013, 12, 31)),
          "left_out_years": (date(2016, 1, 1), date(2017, 6, 24))}
 
 
@@ -52,13 +55,20 @@ def left_out():
     return [LeftOutSection("tragnss", 120, scores), LeftOutSection("dwlim, causal", 90, scores)]
 
 
+@pytest.fixture
+def tables(against_grace, left_out):
+    revisions = [RevisionSection("causal, temperature", np.zeros(4)),
+                 RevisionSection("meemd, temperature", np.array([0.0, 0.8, 1.25, np.nan]))]
+    return Tables(against_grace, left_out, revisions)
+
+
 def table_rows(text, label):
     return [[cell.strip() for cell in line.strip("|").split("|")]
             for line in text.splitlines() if line.startswith(f"| {label} |")]
 
 
-def test_every_basin_and_estimate_has_its_row(against_grace, left_out):
-    text = to_markdown("Toyland", against_grace, left_out, stride_days=5, **YEARS)
+def test_every_basin_and_estimate_has_its_row(tables):
+    text = to_markdown("Toyland", tables, stride_days=5, **YEARS)
     assert "# Verification: Toyland" in text
     assert "one day in 5" in text
     assert "2009-01-01 to 2013-12-31" in text
@@ -72,8 +82,8 @@ def test_every_basin_and_estimate_has_its_row(against_grace, left_out):
     assert len(table_rows(text, "dwlim, causal")) == 4
 
 
-def test_medians_leave_out_what_has_no_score(against_grace, left_out):
-    text = to_markdown("Toyland", against_grace, left_out, stride_days=1, **YEARS)
+def test_medians_leave_out_what_has_no_score(tables):
+    text = to_markdown("Toyland", tables, stride_days=1, **YEARS)
     assert "with a model: every day" in text
     (first,) = table_rows(text, "**tragnss**")
     assert first[3] == "**0.60 [0.45, 0.76]**"
@@ -81,16 +91,16 @@ def test_medians_leave_out_what_has_no_score(against_grace, left_out):
     assert second[3] == "**0.50 [0.30, 0.72]**"
 
 
-def test_every_table_has_as_many_columns_in_each_row(against_grace, left_out):
-    text = to_markdown("Toyland", against_grace, left_out, stride_days=5, **YEARS)
-    tables = [block for block in text.split("\n\n") if block.startswith("|")]
-    assert len(tables) == 2
-    for table in tables:
+def test_every_table_has_as_many_columns_in_each_row(tables):
+    text = to_markdown("Toyland", tables, stride_days=5, **YEARS)
+    blocks = [block for block in text.split("\n\n") if block.startswith("|")]
+    assert len(blocks) == 3
+    for table in blocks:
         assert len({line.count("|") for line in table.splitlines()}) == 1
 
 
-def test_json_is_valid_and_nan_is_null(against_grace, left_out):
-    content = json.loads(json.dumps(to_json(against_grace, left_out), allow_nan=False))
+def test_json_is_valid_and_nan_is_null(tables):
+    content = json.loads(json.dumps(to_json(tables), allow_nan=False))
     assert [one["estimate"] for one in content["against_grace"]] == ["tragnss", "dwlim, causal"]
     assert content["against_grace"][0]["basins"][0] == {
         "basin": "North", "n_months": 48, "pcc": 0.91, "nse": 0.5, "rmse_mm": 31.4,
@@ -110,3 +120,13 @@ def test_the_figure_is_a_png_and_repeats_itself(against_grace, grace):
     assert height > 300
     assert image == figure_of_basins(against_grace, grace, names)
     assert image != figure_of_basins(against_grace[:1], grace, names)
+
+
+def test_the_revision_of_the_newest_day_has_a_row_a_feature_set(tables):
+    text = to_markdown("Toyland", tables, stride_days=5, **YEARS)
+    assert "once 30 more days are known" in text
+    assert table_rows(text, "meemd, temperature") == [
+        ["meemd, temperature", "0.00", "0.80", "1.25", "nan"]]
+    assert to_json(tables)["newest_day_revision"]["meemd, temperature"] == [0.0, 0.8, 1.25, None]
+    without = Tables(tables.against_grace, tables.left_out, [])
+    assert "Revision" not in to_markdown("Toyland", without, stride_days=5, **YEARS)
