@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +32,6 @@ _log = logging.getLogger(__name__)
 _out = Console()
 
 WorkspaceArgument = Annotated[Path, typer.Argument(metavar="WS", help="Folder of the workspace.")]
-Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], metavar="DAY")]
 EXIT_USAGE, EXIT_FAILED = 2, 4
 EXIT_CODE = {"done": 0, "degraded": 3, "failed": EXIT_FAILED}
 
@@ -124,6 +123,13 @@ def run(
     raise typer.Exit(EXIT_CODE[report.outcome])
 
 
+def _days(first: datetime, last: datetime) -> tuple[date, date]:
+    if last < first:
+        raise ConfigError("no day in between", where="--from, --to", expected="--from first",
+                          got=f"{first:%Y-%m-%d} to {last:%Y-%m-%d}")
+    return first.date(), last.date()
+
+
 @app.command()
 def replay(
     workspace: WorkspaceArgument,
@@ -135,10 +141,11 @@ def replay(
     Publishes the days from DAY to DAY, each on the day on which its data came in.
     Example: dwlim replay demo --from 2017-06-11 --to 2017-06-24
     """
+    days = _days(first, last)
     with _session(workspace) as session:
         from flows.replay import replay as replay_flow
 
-        report = replay_flow(session, first.date(), last.date(), _now())
+        report = replay_flow(session, *days, _now())
     _print_tick(report)
     raise typer.Exit(EXIT_CODE[report.outcome])
 
@@ -154,11 +161,12 @@ def backfill(
 
     Example: dwlim backfill demo --from 2012-01-01 --to 2012-03-31
     """
+    begin, end = _days(first, last)
     with _session(workspace) as session:
         from flows.daily import daily
 
         now = _now()
-        report = daily(session, now, now, first=first.date(), last=last.date(), pictures=pictures)
+        report = daily(session, now, now, first=begin, last=end, pictures=pictures)
     _print_tick(report)
     raise typer.Exit(EXIT_CODE[report.outcome])
 

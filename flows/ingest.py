@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 
 from dwlim_ops import reconcile
 from dwlim_ops.archive.archive import IngestReport
@@ -10,7 +11,7 @@ from dwlim_ops.session import Session
 
 
 @task(name="ingest-source", task_run_name="ingest-{name}", retries=2, retry_delay_seconds=[5, 60],
-      persist_result=False)
+      cache_policy=NO_CACHE, persist_result=False)
 def ingest_source(session: Session, name: str, as_of: datetime,
                   retrieved_at: datetime) -> IngestReport:
     """One source; a failed fetch is part of the report, so a retry is for our own disk's sake."""

@@ -230,3 +230,10 @@ def test_the_module_is_the_command(tmp_path):
     assert ended.stdout == ""
     assert ended.stderr.count("\n") == 1
     assert "nothing is published yet" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["replay", "backfill"])
+def test_days_in_the_wrong_order_are_a_matter_of_usage(command, workspace, name):
+    code, _, err = command(name, workspace.root, "--from", "2016-12-31", "--to", "2016-12-30")
+    assert code == 2
+    assert "no day in between" in err
