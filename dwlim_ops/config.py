@@ -1,5 +1,6 @@
 """One frozen model of `dwlim.toml`; unknown keys are refused; read once, at the edge."""
 
+import re
 import tomllib
 from datetime import date
 from itertools import pairwise
@@ -55,13 +56,16 @@ class GnssSource(_Section):
     """Daily vertical displacement of stations.
 
     `already_removed` names what the producer has taken out of the series: it is not removed again.
+    Rapid solutions come earlier and are replaced by the final ones.
     """
 
     kind: Literal["sample", "folder"]
     latency_days: NotNegative
+    rapid_latency_days: NotNegative | None = None
     already_removed: tuple[Removed, ...] = ()
     frame: Frame = "cf"
     folder: Path | None = None
+    rapid_folder: Path | None = None
     sites: Path | None = None
     steps: Path | None = None
     unit: Literal["mm", "cm", "m"] = "mm"
@@ -70,6 +74,9 @@ class GnssSource(_Section):
     def _complete(self) -> "GnssSource":
         if self.kind == "folder" and (self.folder is None or self.sites is None):
             raise ValueError("kind = 'folder' needs the keys folder and sites")
+        if self.kind == "folder" and (self.rapid_folder is None) != (
+                self.rapid_latency_days is None):
+            raise ValueError("rapid_folder and rapid_latency_days go together")
         return self
 
 
@@ -78,6 +85,8 @@ class WeatherSource(_Section):
 
     kind: Literal["sample", "folder"]
     latency_days: NotNegative
+    preview_latency_days: NotNegative | None = None
+    era5t_latency_days: NotNegative | None = None
     folder: Path | None = None
     sites: Path | None = None
     temperature_unit: Literal["K", "degC"] = "K"
@@ -87,6 +96,9 @@ class WeatherSource(_Section):
     def _complete(self) -> "WeatherSource":
         if self.kind == "folder" and (self.folder is None or self.sites is None):
             raise ValueError("kind = 'folder' needs the keys folder and sites")
+        if self.kind == "folder" and (self.preview_latency_days, self.era5t_latency_days) != (
+                None, None):
+            raise ValueError("preview and era5t are streams of the sample; a folder has one")
         return self
 
 
@@ -181,17 +193,69 @@ class Inversion(_Section):
 
 
 class Products(_Section):
-    """Which estimate is published as `twsa`, from where a cell is flagged, who answers for it."""
+    """Which estimate is published as `twsa`, from where a cell is flagged, who answers for it.
+
+    `map_days`: of so many newest days the map of the newest revision is kept as a picture.
+    """
 
     published_method: Literal["tragnss", "dwlim"] = "tragnss"
+    map_days: Annotated[int, Field(ge=0)] = 30
     flag_beyond: QualityLimits = QualityLimits()
     creator: Creator = Creator()
 
 
 class Schedule(_Section):
-    """How many days before the newest one a tick keeps up to date."""
+    """When the daemon ticks, and how many days before the newest one a tick keeps up to date.
 
-    horizon_days: Annotated[int, Field(ge=1, le=4000)] = 30
+    The horizon should reach as far back as the best stream of the slowest input comes late.
+    """
+
+    horizon_days: Annotated[int, Field(ge=1, le=4000)] = 120
+    tick_cron: str = "15 */2 * * *"
+    tick_timeout_s: Annotated[int, Field(ge=60)] = 6 * 3600
+
+    @model_validator(mode="after")
+    def _readable(self) -> "Schedule":
+        if len(self.tick_cron.split()) != 5:
+            raise ValueError("tick_cron has five fields: minute hour day month weekday, UTC")
+        return self
+
+
+class Daemon(_Section):
+    """Where `dwlim up` listens; a port of 0 lets the system choose."""
+
+    host: str = "127.0.0.1"
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9108
+    web_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    prefect_port: Annotated[int, Field(ge=1, le=65535)] = 4200
+
+
+class LedgerSettings(_Section):
+    """Where the ledger is: `sqlite` in the workspace, or the URL of a PostgreSQL database.
+
+    A password does not belong here: libpq takes it from PGPASSWORD or the file .pgpass.
+    """
+
+    url: str = "sqlite"
+    lock_timeout_s: Positive = 30.0
+
+    @model_validator(mode="after")
+    def _served(self) -> "LedgerSettings":
+        if self.url != "sqlite" and not self.url.startswith("postgresql+psycopg://"):
+            raise ValueError("url is 'sqlite' or starts with postgresql+psycopg://")
+        if re.search(r"://[^/@]*:[^/@]*@", self.url):
+            raise ValueError("no password in the file: use PGPASSWORD or .pgpass")
+        return self
+
+
+class Retention(_Section):
+    """How long raw files are kept that nothing needs: replaced by a newer version, or refused.
+
+    What a published product was computed from, and the newest version of a file, always stay.
+    """
+
+    superseded_days: Annotated[int, Field(ge=0)] = 60
+    refused_days: Annotated[int, Field(ge=0)] = 365
 
 
 class Config(_Section):
@@ -205,6 +269,9 @@ class Config(_Section):
     inversion: Inversion = Inversion()
     products: Products = Products()
     schedule: Schedule = Schedule()
+    daemon: Daemon = Daemon()
+    ledger: LedgerSettings = LedgerSettings()
+    retention: Retention = Retention()
     training: dict[str, Training] = {}
 
 

@@ -6,8 +6,9 @@ longitudes lie in [-180, 180).
 """
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 import xarray as xr
@@ -98,6 +99,18 @@ WEATHER: Final = Contract(
     {"time": TIME, "site": Variable(("site",), "", "identifier", kind="U"), **_place("site")},
 )
 
+#: Weather of the region's cells from gridded providers; a provider gives some of the variables.
+GRIDDED_WEATHER: Final = Contract(
+    "gridded_weather",
+    {
+        "pressure_pa": Variable(("time", "cell"), "Pa", "daily mean pressure", 45e3, 110e3),
+        "temperature_k": Variable(("time", "cell"), "K", "daily mean temperature", 180, 340),
+        "skin_temperature_k": Variable(
+            ("time", "cell"), "K", "daily mean skin temperature", 180, 340),
+    },
+    CELL,
+)
+
 #: Bits of `flag` in `FORCING`.
 FORCING_FLAGS: Final = {"temperature_absent": 1, "pressure_absent": 2, "far_from_any_site": 4}
 
@@ -178,6 +191,52 @@ def _check_range(values: np.ndarray, variable: Variable, place: str) -> None:
         )
 
 
+#: From the first issue of a day to the last; a day is re-issued upward.
+TIERS: Final = ("preview", "era5t", "final_gnss", "gldas_ep", "definitive")
+Tier = Literal["preview", "era5t", "final_gnss", "gldas_ep", "definitive"]
+
+#: The highest tier that a stream allows, by variable; the streams of a variable from the weakest
+#: to the best. A variable that is absent although its source is configured allows `preview` only.
+CEILINGS: Final[dict[str, dict[str, Tier]]] = {
+    "up_mm": {"rapid": "era5t", "final": "definitive"},
+    "pressure_pa": {"preview": "preview", "ifs": "preview", "era5t": "final_gnss",
+                    "era5": "definitive", "final": "definitive"},
+    "temperature_k": {"preview": "preview", "proxy": "final_gnss", "era5t": "final_gnss",
+                      "gldas_ep": "gldas_ep", "gldas_da": "definitive", "final": "definitive"},
+    "ntal_up_mm": {"forecast": "preview", "own": "final_gnss", "analysis": "definitive",
+                   "final": "definitive"},
+}
+
+
+def tier_of(streams: Mapping[str, str]) -> Tier:
+    """Tier of a day from the stream of each configured variable; an absent one is empty.
+
+    >>> tier_of({"up_mm": "rapid", "pressure_pa": "final"}), tier_of({"up_mm": "final"})
+    ('era5t', 'definitive')
+    """
+    allowed = [CEILINGS[name][stream] if stream else "preview"
+               for name, stream in streams.items()]
+    return min(allowed, key=TIERS.index, default="preview")
+
+
+@dataclass(frozen=True)
+class BasinRow:
+    """Mean water storage anomaly of one basin, day and estimate; NaN where it is unknown."""
+
+    day: datetime.date
+    basin: str
+    method: str
+    twsa_mm: float
+    sigma_mm: float
+    tier: str
+    revision: int
+
+    @property
+    def key(self) -> tuple[datetime.date, str, str]:
+        """What a table holds once."""
+        return self.day, self.basin, self.method
+
+
 @dataclass(frozen=True)
 class Offer:
     """One file that a provider has.
@@ -207,6 +266,41 @@ class Offer:
     version: str
 
 
+@dataclass(frozen=True)
+class Validators:
+    """What a provider said of a file's identity, to ask later whether it has changed (HTTP)."""
+
+    etag: str = ""
+    last_modified: str = ""
+
+
+NOT_KNOWN: Final = Validators()
+
+
+@dataclass(frozen=True)
+class Received:
+    """What a provider sent; `content` is None if the file has not changed since `Validators`."""
+
+    content: bytes | None
+    validators: Validators = NOT_KNOWN
+
+
+class Memory(Protocol):
+    """What a source must not forget when the process ends, such as the name of a queued job."""
+
+    def recall(self, key: str) -> str | None:
+        """What was remembered under `key`; None if nothing."""
+        ...
+
+    def remember(self, key: str, text: str) -> None:
+        """Keep `text` under `key`, in place of what was there."""
+        ...
+
+    def forget(self, key: str) -> None:
+        """Drop `key`; nothing happens if it is not there."""
+        ...
+
+
 class Source(Protocol):
     """One stream of one provider."""
 
@@ -218,18 +312,18 @@ class Source(Protocol):
 
         Raises
         ------
-        OSError
-            The provider cannot be reached.
+        SourceError, OSError
+            The provider cannot be reached or refuses.
         """
         ...
 
-    def fetch(self, offer: Offer) -> bytes:
-        """The file as received.
+    def fetch(self, offer: Offer, known: Validators = NOT_KNOWN) -> Received:
+        """The file as received; `known` are the validators of the copy that we hold.
 
         Raises
         ------
-        OSError
-            The provider cannot be reached, or the file is gone.
+        SourceError, OSError
+            The provider cannot be reached or refuses, or the file is gone or not ready yet.
         """
         ...
 
@@ -238,7 +332,7 @@ class Source(Protocol):
         ...
 
     def parse(self, content: bytes, offer_key: str, *, not_after: datetime.date) -> xr.Dataset:
-        """Dataset of contract `GNSS`, `WEATHER` or `LOADING`; no effects.
+        """Dataset of contract `GNSS`, `WEATHER`, `GRIDDED_WEATHER` or `LOADING`; no effects.
 
         `not_after` is the day of the fetch: a later day in the content is malformed.
 

@@ -5,8 +5,6 @@ from typing import Final
 
 from rich.table import Table
 
-from dwlim_ops.products.basins import rows_from_csv
-from dwlim_ops.publish.tree import BASINS_CSV
 from dwlim_ops.session import Session
 
 #: The last 14 days for which the sample holds both displacement and weather.
@@ -15,8 +13,7 @@ DAYS: Final = (date(2017, 6, 11), date(2017, 6, 24))
 
 def summary_table(session: Session) -> Table:
     """Water storage of every basin on the newest day, both estimates, mm with one sigma."""
-    path = session.workspace.published / BASINS_CSV
-    rows = rows_from_csv(path.read_text(), where=str(path))
+    rows = [row for row, _ in session.ledger.basin_rows()]
     newest = max(row.day for row in rows)
     methods = sorted({row.method for row in rows}, reverse=True)
     table = Table(title=f"{session.config.region.title}, {newest}: water storage anomaly, mm")

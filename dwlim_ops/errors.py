@@ -53,6 +53,10 @@ class MalformedInputError(DwlimError):
     """A file from outside does not parse or holds impossible values; it is quarantined."""
 
 
+class SourceError(DwlimError):
+    """A provider cannot be reached, refuses us, or has not got the file ready yet."""
+
+
 class ContractError(DwlimError):
     """A dataset between two stages breaks its contract: a bug of ours, raised loudly."""
 
@@ -63,3 +67,7 @@ class BundleError(DwlimError):
 
 class StoreError(DwlimError):
     """The raw store, the ledger or the published tree cannot be read or written."""
+
+
+class BusyError(StoreError):
+    """Another process holds the workspace; later it will not."""

@@ -1,24 +1,22 @@
-"""From a day's estimates to the published tree: product, checks, pictures, pointer, record."""
+"""From a day's estimates to the published tree.
+
+A product is written aside, recorded in the ledger, and only then put in its place: the ledger is
+the truth, and whatever else is published follows from it. A crash at any point is made good by
+`settle` and `refresh`, which give the same bytes for the same ledger.
+"""
 
 import logging
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dwlim_ops.errors import MalformedInputError, StoreError
+from dwlim_ops.contracts import BasinRow
+from dwlim_ops.errors import MalformedInputError
 from dwlim_ops.products import encode
-from dwlim_ops.products.basins import (
-    BasinRow,
-    basin_documents,
-    basin_rows,
-    basin_values,
-    merge_rows,
-    rows_from_csv,
-    rows_to_csv,
-)
+from dwlim_ops.products.basins import basin_documents, basin_rows, basin_values, rows_to_csv
 from dwlim_ops.products.checks import problems, summary
 from dwlim_ops.products.contents import (
     InputUsed,
@@ -26,63 +24,149 @@ from dwlim_ops.products.contents import (
     Provenance,
     SimulatedTable,
     StationTable,
-    Tier,
 )
 from dwlim_ops.products.daily import DayProduct, build
 from dwlim_ops.products.maps import day_map
 from dwlim_ops.products.plots import basin_plot
+from dwlim_ops.products.revisions import leads_to_csv, revision_leads, statistics, statistics_to_csv
 from dwlim_ops.publish import tree
 from dwlim_ops.reconcile import DayEstimates, Known, PlannedDay
 from dwlim_ops.session import Session
-from dwlim_ops.state.ledger import ProductRecord
+from dwlim_ops.state.provenance import fingerprint
+from dwlim_ops.state.records import ProductRecord
+from dwlim_ops.workspace import remove_leftovers, write_atomically
 
 _log = logging.getLogger(__name__)
 
-TIER: Tier = "final_gnss"
+
+def publish_day(session: Session, known: Known, planned: PlannedDay, day: DayEstimates
+                ) -> ProductRecord | None:
+    """Publish one revision of one day; None if the product fails its checks."""
+    product, rows = assemble(session, known, planned, day)
+    refused = problems(product)
+    if refused:
+        _log.error("%s is not published: %s", planned.day, "; ".join(refused))
+        return None
+    content = encode.to_bytes(product)
+    path = tree.product_path(session.config.region.name, planned.day, planned.revision)
+    write_atomically(session.workspace.staging / Path(path).name, content)
+    change = product.root.attrs.get("change_from_previous_revision_rms_mm")
+    record = ProductRecord(
+        str(product.root.attrs["id"]), planned.day, planned.tier, planned.revision, known.as_of,
+        known.newest_granule, planned.parts, path, tree.sha256(content), content_sha256(product),
+        session.settings_sha256, None if change is None else float(change))
+    session.ledger.add_product(record, rows)
+    tree.release(session.workspace.published, path, session.workspace.staging / Path(path).name)
+    return record
 
 
-def publish_day(session: Session, known: Known, planned: PlannedDay, day: DayEstimates,
-                *, pictures: bool = True) -> ProductRecord | None:
-    """Publish one revision of one day and record it; None if the product fails its checks.
-
-    The record comes last: a day that a crash left half-published has none and is made again.
-    """
-    published, region = session.workspace.published, session.config.region
+def assemble(session: Session, known: Known, planned: PlannedDay, day: DayEstimates
+             ) -> tuple[DayProduct, tuple[BasinRow, ...]]:
+    """The product of a day and its basin means; nothing is written."""
     results = _results(day)
     provenance = _provenance(session, known, planned, results)
     product = build(session.geometry.grid, results, _stations(known, planned.day, day),
                     _simulated(session, known, day), provenance,
                     previous=_previous(session, planned),
                     limits=session.config.products.flag_beyond)
-    refused = problems(product)
-    if refused:
-        _log.error("%s is not published: %s", planned.day, "; ".join(refused))
-        return None
-    path = tree.product_path(region.name, planned.day, planned.revision)
-    _remove_unrecorded(published / path)
-    sha256 = tree.publish_once(published, path, encode.to_bytes(product))
-    rows = merge_rows(_published_rows(published), basin_rows(
-        session.geometry.basins, results, provenance, basin_sigma_mm=day.basin_sigma_mm))
-    if pictures:
-        _publish_pictures(session, product, planned, rows)
-    _publish_basins(session, rows)
-    tree.write_latest(published, _latest(session, product, provenance, path=path, sha256=sha256,
-                                         rows=rows))
-    record = ProductRecord(provenance.product_id, planned.day, provenance.tier, planned.revision,
-                           known.as_of, planned.fingerprint, path, sha256)
-    session.ledger.add_product(record)
-    return record
+    product.root.attrs["content_sha256"] = content_sha256(product)
+    rows = basin_rows(session.geometry.basins, results, provenance,
+                      basin_sigma_mm=day.basin_sigma_mm)
+    return product, rows
 
 
-def _publish_pictures(session: Session, product: DayProduct, planned: PlannedDay,
-                      rows: tuple[BasinRow, ...]) -> None:
+def content_sha256(product: DayProduct) -> str:
+    """Digest of the numbers of a product, without names, dates of issue and ages of inputs."""
+    arrays = [part[name].values for part in (product.root, product.stations,
+                                             product.simulated_cells)
+              for name in sorted(map(str, part.variables))]
+    return fingerprint(*arrays)
+
+
+def settle(session: Session) -> None:
+    """Finish or undo what a killed process left: half-written files, products set aside.
+
+    Raises
+    ------
+    StoreError
+        The published tree or the store cannot be written.
+    """
+    workspace, published = session.workspace, session.workspace.published
+    for folder in (published, workspace.root / "store"):
+        remove_leftovers(folder)
+    if not workspace.staging.is_dir():
+        return
+    for staged in sorted(workspace.staging.glob("*.nc")):
+        record = session.ledger.product(staged.stem)
+        if record is not None and tree.sha256(staged.read_bytes()) == record.sha256:
+            tree.release(published, record.path, staged)
+            _log.info("%s was recorded and is published now", staged.stem)
+        else:
+            staged.unlink()
+
+
+def refresh(session: Session, *, as_of: datetime) -> list[str]:
+    """Bring everything that follows from the ledger up to date: tables, pictures, pointer.
+
+    Returns what could not be done, in words. `as_of` tells which revisions have had their time.
+    """
+    published = session.workspace.published
+    newest = session.ledger.newest_revisions()
+    if not newest:
+        return []
+    _publish_basins(session, as_of)
+    remarks = _publish_pictures(session, newest)
+    last = newest[max(newest)]
+    try:
+        product = encode.read(published / last.path)
+        tree.write_latest(published, _latest(session, product, last))
+    except MalformedInputError as error:
+        remarks.append(str(error))
+    return remarks
+
+
+def _publish_basins(session: Session, as_of: datetime) -> None:
     published, region = session.workspace.published, session.config.region
-    geometry = session.geometry
-    tree.replace(published, tree.map_path(region.name, planned.day, planned.revision),
-                 day_map(product, geometry.grid, geometry.outline, geometry.basins))
-    tree.replace(published, tree.basin_plot_path(region.name, planned.day, planned.revision),
-                 basin_plot(rows, geometry.basins, region_title=region.title, end_day=planned.day,
-                            grace=_monthly_of_basins(session)))
+    every = session.ledger.basin_rows(newest_only=False)
+    newest = {row.key: row for row, _ in every}
+    rows = tuple(newest.values())
+    tree.replace(published, tree.BASINS_CSV, rows_to_csv(rows).encode())
+    documents = basin_documents(
+        session.geometry.basins, rows, region=region.name,
+        reference_period=f"{region.reference_start}/{region.reference_end}")
+    for basin, text in documents.items():
+        tree.replace(published, tree.basin_path(basin), text.encode())
+    leads = revision_leads(every, as_of=as_of)
+    tree.replace(published, tree.REVISIONS_CSV, leads_to_csv(leads).encode())
+    tree.replace(published, tree.REVISION_STATISTICS_CSV,
+                 statistics_to_csv(statistics(leads)).encode())
+
+
+def _publish_pictures(session: Session, newest: dict[date, ProductRecord]) -> list[str]:
+    """A map of the newest revision of the newest days, and the recent past of the basins."""
+    published, region, geometry = (
+        session.workspace.published, session.config.region, session.geometry)
+    n_days = session.config.products.map_days
+    days = sorted(newest)[-n_days:] if n_days else []
+    wanted = {tree.map_path(region.name, day, newest[day].revision): newest[day] for day in days}
+    tree.keep_only(published, tree.MAPS, {*wanted, tree.BASIN_PLOT} if wanted else set())
+    remarks = []
+    for path, record in wanted.items():
+        if (published / path).exists():
+            continue
+        try:
+            product = encode.read(published / record.path)
+        except MalformedInputError as error:
+            remarks.append(str(error))
+            continue
+        tree.replace(published, path, day_map(product, geometry.grid, geometry.outline,
+                                              geometry.basins))
+    if wanted:
+        rows = [row for row, _ in session.ledger.basin_rows()]
+        tree.replace(published, tree.BASIN_PLOT, basin_plot(
+            rows, geometry.basins, region_title=region.title, end_day=days[-1],
+            grace=_monthly_of_basins(session)))
+    return remarks
 
 
 def _monthly_of_basins(session: Session) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -92,27 +176,20 @@ def _monthly_of_basins(session: Session) -> dict[str, tuple[np.ndarray, np.ndarr
             for column, basin in enumerate(session.geometry.basins.identifier)}
 
 
-def _publish_basins(session: Session, rows: tuple[BasinRow, ...]) -> None:
-    published, region = session.workspace.published, session.config.region
-    tree.replace(published, tree.BASINS_CSV, rows_to_csv(rows).encode())
-    documents = basin_documents(
-        session.geometry.basins, rows, region=region.name,
-        reference_period=f"{region.reference_start}/{region.reference_end}")
-    for basin, text in documents.items():
-        tree.replace(published, tree.basin_path(basin), text.encode())
-
-
 def _provenance(session: Session, known: Known, planned: PlannedDay,
                 results: list[MethodResult]) -> Provenance:
     """The configured estimate is published where it exists, else the GNSS-only one."""
     region, wanted = session.config.region, session.config.products.published_method
     available = {result.method for result in results}
+    streams = known.streams_of(planned.day)
     inputs = tuple(
-        InputUsed(name, session.feeds[name].source.stream, newest, _age_days(known, newest))
-        for name, newest in known.newest_day.items())
+        InputUsed(name, "+".join(dict.fromkeys(streams[quantity] for quantity in feed.quantities
+                                               if streams[quantity])) or "none",
+                  known.newest_day[name], _age_days(known, known.newest_day[name]))
+        for name, feed in session.feeds.items() if name in known.newest_day)
     return Provenance(
         product_id=f"twsa_{region.name}_{planned.day:%Y%m%d}_r{planned.revision:02d}",
-        region=region.name, region_title=region.title, day=planned.day, tier=TIER,
+        region=region.name, region_title=region.title, day=planned.day, tier=planned.tier,
         revision=planned.revision, as_of=known.as_of, inputs=inputs, bundle_id=session.bundle_id,
         config_fingerprint=session.configuration, code_fingerprint=session.code,
         reference_start=region.reference_start, reference_end=region.reference_end,
@@ -158,45 +235,35 @@ def _simulated(session: Session, known: Known, day: DayEstimates) -> SimulatedTa
 
 
 def _previous(session: Session, planned: PlannedDay) -> DayProduct | None:
-    record = session.ledger.newest_revisions().get(planned.day)
-    if record is None:
+    """The revision before; the ledger's record of it stays when its file is lost."""
+    if planned.revision == 0:
         return None
+    path = tree.product_path(session.config.region.name, planned.day, planned.revision - 1)
     try:
-        return encode.read(session.workspace.published / record.path)
+        return encode.read(session.workspace.published / path)
     except MalformedInputError as error:
         _log.error("the change from the previous revision is unknown: %s", error)
         return None
 
 
-def _remove_unrecorded(path: Path) -> None:
-    """A product without a record is what a crash left: it is made again."""
-    if not path.exists():
-        return
-    _log.warning("%s has no record in the ledger and is made again", path.name)
-    try:
-        path.unlink()
-    except OSError as error:
-        raise StoreError("a half-published file cannot be removed", where=str(path),
-                         got=repr(error), remedy="remove it by hand") from error
-
-
-def _published_rows(published: Path) -> tuple[BasinRow, ...]:
-    path = published / tree.BASINS_CSV
-    return rows_from_csv(path.read_text(), where=str(path)) if path.exists() else ()
-
-
-def _latest(session: Session, product: DayProduct, provenance: Provenance, *, path: str,
-            sha256: str, rows: tuple[BasinRow, ...]) -> tree.Latest:
-    of_day = [row for row in rows if row.day == provenance.day]
+def _latest(session: Session, product: DayProduct, record: ProductRecord) -> tree.Latest:
+    attributes = product.root.attrs
+    of_day = [row for row, _ in session.ledger.basin_rows() if row.day == record.day]
+    streams = str(attributes["input_streams"]).split(", ")
+    days = str(attributes["input_newest_days"]).split(", ")
+    ages = np.atleast_1d(attributes["input_age_days"]).tolist()
+    inputs = []
+    for name, newest_day, age in zip(streams, days, ages, strict=True):
+        source, _, stream = name.partition("/")
+        inputs.append(InputUsed(source, stream, date.fromisoformat(newest_day), age))
     return tree.Latest(
-        region=provenance.region, region_title=provenance.region_title, day=provenance.day,
-        product_id=provenance.product_id, path=path, sha256=sha256, tier=provenance.tier,
-        revision=provenance.revision, as_of=provenance.as_of,
-        published_method=provenance.published_method,
+        region=session.config.region.name, region_title=session.config.region.title,
+        day=record.day, product_id=record.product_id, path=record.path, sha256=record.sha256,
+        tier=record.tier, revision=record.revision, as_of=record.as_of,
+        published_method=str(attributes["published_method"]),
         methods=tuple(sorted({row.method for row in of_day})),
         basins=basin_values(session.geometry.basins, of_day),
-        inputs=tuple(asdict(used_input) for used_input in provenance.inputs),
-        quality=summary(product))
+        inputs=tuple(asdict(one) for one in inputs), quality=summary(product))
 
 
 def write_status(session: Session, known: Known | None, outcome: str,
@@ -205,14 +272,15 @@ def write_status(session: Session, known: Known | None, outcome: str,
     published = session.ledger.newest_revisions()
     tree.write_status(session.workspace.published, {
         "region": session.config.region.name,
-        "as_of": known.as_of if known else detail["as_of"],
+        "as_of": known.as_of if known else datetime.fromisoformat(detail["as_of"]).astimezone(UTC),
         "outcome": outcome,
         "newest_published_day": max(published) if published else None,
         "n_published_days": len(published),
         "newest_input_day": known.newest_day if known else {},
         "bundle": session.bundle_id or None,
         "remaining_loading": known.remaining_loading if known else (),
-        "quarantined": [{"source": g.source, "key": g.key, "reason": g.quarantine_reason}
-                        for g in session.ledger.quarantined()[:50]],
+        "quarantined": [{"source": g.source, "stream": g.stream, "key": g.key,
+                         "reason": g.quarantine_reason}
+                        for g in session.ledger.quarantined_now()[:50]],
         "last_tick": detail,
     })

@@ -8,13 +8,14 @@ the fingerprint of what is published, and makes the days that differ.
 import logging
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from dwlim_ops.archive.archive import IngestReport
+from dwlim_ops.contracts import TIERS, Tier, tier_of
 from dwlim_ops.correct import hydrological_displacement
 from dwlim_ops.invert.daily import Estimate, estimate
 from dwlim_ops.qc.forcing import grid_forcing
@@ -22,22 +23,30 @@ from dwlim_ops.qc.gnss import check_gnss
 from dwlim_ops.qc.screening import usable
 from dwlim_ops.session import Session
 from dwlim_ops.simulation import Simulated
+from dwlim_ops.sources.merge import day_streams
 from dwlim_ops.state.provenance import fingerprint
 
 _log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
+Names = NDArray[np.str_]
 
 ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What is known at `as_of`: checked displacement, forcing of the cells, ages of the inputs."""
+    """What is known at `as_of`: checked displacement, forcing of the cells, ages of the inputs.
+
+    `streams` names for each quantity the stream that gave most of a day's values, (time,) of
+    `checked`, empty where there is none. `newest_granule` is the last one that counts.
+    """
 
     as_of: datetime
+    newest_granule: int
     checked: xr.Dataset
     forcing: xr.Dataset | None
+    streams: dict[str, NDArray[np.str_]]
     newest_day: dict[str, date]
     remaining_loading: tuple[str, ...]
 
@@ -51,26 +60,52 @@ class Known:
         """All days from the first to the newest."""
         return [t.item() for t in self.checked["time"].values.astype("datetime64[D]")]
 
+    def streams_of(self, day: date) -> dict[str, str]:
+        """Stream of each quantity on a day."""
+        return {name: str(of_day[self.row(day)]) for name, of_day in self.streams.items()}
+
+    def tier_of(self, day: date) -> Tier:
+        """What the streams of a day allow."""
+        return tier_of(self.streams_of(day))
+
+    @cached_property
+    def forcing_digests(self) -> NDArray[np.bytes_]:
+        """A digest of the forcing of each of its days, (time of `forcing`,)."""
+        if self.forcing is None:
+            return np.zeros(0, "S64")
+        fields = [self.forcing[name].values for name in ("temperature_k", "pressure_pa", "flag")]
+        return np.array([fingerprint(*(field[row] for field in fields))
+                         for row in range(self.forcing.sizes["time"])], dtype="S64")
+
 
 @dataclass(frozen=True)
 class PlannedDay:
-    """A day to be made, and why."""
+    """A day to be made, and why.
+
+    `parts` are the fingerprints of what it is computed from, by name.
+    """
 
     day: date
-    fingerprint: str
+    parts: dict[str, str]
+    tier: Tier
     revision: int
     reason: str
 
 
-def ingest(session: Session, name: str, *, as_of: datetime, retrieved_at: datetime) -> IngestReport:
-    """Take in what one source offers at `as_of`."""
-    source = session.feeds[name].source
-    return session.archive.ingest(source, as_of=as_of, retrieved_at=retrieved_at)
+def ingest(session: Session, name: str, *, as_of: datetime, retrieved_at: datetime
+           ) -> list[IngestReport]:
+    """Take in what every stream of one input offers at `as_of`."""
+    return [session.archive.ingest(source, as_of=as_of, retrieved_at=retrieved_at)
+            for source in session.feeds[name].sources]
 
 
-def observe(session: Session, as_of: datetime) -> Known | None:
-    """Everything that is known at `as_of`, corrected and checked; None without any displacement."""
-    inputs = {name: _read(session, name, as_of) for name in session.feeds}
+def observe(session: Session, as_of: datetime, *, through: int | None = None) -> Known | None:
+    """Everything that is known at `as_of`, corrected and checked; None without any displacement.
+
+    `through`: the last granule of the ledger that counts; default: the newest.
+    """
+    newest_granule = session.ledger.newest_granule() if through is None else through
+    inputs = {name: _read(session, name, as_of, newest_granule) for name in session.feeds}
     gnss = inputs["gnss"]
     if gnss is None:
         return None
@@ -86,16 +121,31 @@ def observe(session: Session, as_of: datetime) -> Known | None:
         weather, *session.geometry.cells, config.forcing, reference=reference)
     newest = {name: data["time"].values[-1].astype("datetime64[D]").item()
               for name, data in inputs.items() if data is not None}
-    return Known(as_of, checked, forcing, newest, remaining)
+    return Known(as_of, newest_granule, checked, forcing, _streams(session, inputs), newest,
+                 remaining)
 
 
-def _read(session: Session, name: str, as_of: datetime) -> xr.Dataset | None:
+def _read(session: Session, name: str, as_of: datetime, through: int) -> xr.Dataset | None:
     feed = session.feeds[name]
-    data = session.archive.read(feed.source, feed.merge, as_of=as_of)
-    if data is None:
-        return None
-    visible = data.sel(time=slice(None, np.datetime64(feed.source.newest_visible_day(as_of))))
-    return visible if visible.sizes["time"] else None
+    by_stream = {source.stream: session.archive.read(
+        source, feed.merge, as_of=as_of, through=through) for source in feed.sources}
+    return feed.combine({stream: data for stream, data in by_stream.items() if data is not None})
+
+
+def _streams(session: Session, inputs: dict[str, xr.Dataset | None]) -> dict[str, Names]:
+    """Stream of every quantity on every day that has displacement."""
+    gnss = inputs["gnss"]
+    days = gnss["time"].values if gnss is not None else np.zeros(0, "datetime64[ns]")
+    streams = {}
+    for name, feed in session.feeds.items():
+        data = inputs[name]
+        for quantity in feed.quantities:
+            streams[quantity] = np.full(days.size, "", "U16")
+            if data is None:
+                continue
+            _, here, there = np.intersect1d(days, data["time"].values, return_indices=True)
+            streams[quantity][here] = day_streams(data, quantity, feed.streams)[there]
+    return streams
 
 
 def _correct(
@@ -118,47 +168,82 @@ def plan(session: Session, known: Known, *, first: date | None = None, last: dat
          ) -> list[PlannedDay]:
     """Days whose inputs are not those of the newest published revision, oldest first.
 
-    Without limits: the days of the horizon before the newest day.
+    Without limits: the days of the horizon before the newest day, and those since the newest
+    published one. A day that was published with later knowledge, or at a higher tier than the
+    inputs now allow, stays as it is.
     """
     newest = known.days[-1]
     last = min(last or newest, newest)
-    horizon = newest - (session.config.schedule.horizon_days - 1) * ONE_DAY
-    first = max(first or horizon, known.days[0])
     published = session.ledger.newest_revisions()
-    station_days = usable(known.checked).sum(axis=1)
+    if first is None:
+        horizon = newest - (session.config.schedule.horizon_days - 1) * ONE_DAY
+        first = min(horizon, max(published) + ONE_DAY) if published else horizon
+    first = max(first, known.days[0])
+    enough = usable(known.checked).sum(axis=1) >= session.config.inversion.minimum_stations
     planned = []
     for offset in range((last - first).days + 1):
         day = first + offset * ONE_DAY
-        if station_days[known.row(day)] < session.config.inversion.minimum_stations:
+        if not enough[known.row(day)]:
             continue
-        wanted = _fingerprint(session, known, day)
+        wanted, tier = fingerprints(session, known, day), known.tier_of(day)
         record = published.get(day)
         if record is None:
-            planned.append(PlannedDay(day, wanted, 0, "not published yet"))
-        elif record.fingerprint != wanted:
-            planned.append(PlannedDay(day, wanted, record.revision + 1,
-                                      f"inputs differ from those of r{record.revision:02d}"))
+            planned.append(PlannedDay(day, wanted, tier, 0, "not published yet"))
+        elif dict(record.parts) != wanted and record.as_of <= known.as_of:
+            if TIERS.index(tier) < TIERS.index(record.tier):
+                _log.warning("%s stays at tier %s: the inputs now allow %s only", day,
+                             record.tier, tier)
+                continue
+            planned.append(PlannedDay(day, wanted, tier, record.revision + 1,
+                                      explain(dict(record.parts), wanted)))
     return planned
 
 
-def _fingerprint(session: Session, known: Known, day: date) -> str:
-    """SHA-256 over everything that the product of a day is computed from."""
-    row = known.row(day)
-    checked = known.checked
+def fingerprints(session: Session, known: Known, day: date) -> dict[str, str]:
+    """What the product of a day is computed from, by name: digests, or words where they are short.
+    """
+    row, checked = known.row(day), known.checked
     flag = checked["flag"].values[row]
     displacement = [flag, *(np.where(flag == 0, checked[name].values[row], np.nan)
                             for name in ("up_mm", "up_sigma_mm"))]
     places = [checked[name].values for name in ("station", "longitude_deg", "latitude_deg")]
-    weather: list[Any] = []
+    streams = {f"stream of {name}": stream for name, stream in known.streams_of(day).items()}
+    return {
+        "displacement": fingerprint(*displacement), "stations": fingerprint(*places),
+        "weather": _weather_fingerprint(session, known, day), **streams,
+        "loading left in": ", ".join(known.remaining_loading), "bundle": session.bundle_id,
+        "configuration": session.configuration, "code": session.code,
+    }
+
+
+def _weather_fingerprint(session: Session, known: Known, day: date) -> str:
     simulator = session.simulator
-    if simulator is not None and known.forcing is not None:
-        end = np.datetime64(day, "ns")
-        start = end - np.timedelta64(simulator.features.window_days - 1, "D")
-        window = known.forcing.sel(time=slice(start, end))
-        weather = [window["time"].values, window["temperature_k"].values,
-                   window["pressure_pa"].values]
-    return fingerprint(str(day), *displacement, *places, *weather, session.bundle_id,
-                       session.configuration, session.code, list(known.remaining_loading))
+    if simulator is None or known.forcing is None:
+        return ""
+    end = np.datetime64(day, "ns")
+    start = end - np.timedelta64(simulator.features.window_days - 1, "D")
+    days = known.forcing["time"].values
+    window = (days >= start) & (days <= end)
+    return fingerprint(str(day), days[window].astype(np.int64), known.forcing_digests[window])
+
+
+def explain(before: dict[str, str], after: dict[str, str]) -> str:
+    """Why a day is out of date, in words.
+
+    >>> explain({"stream of pressure_pa": "era5t", "code": "a"},
+    ...         {"stream of pressure_pa": "era5", "code": "a"})
+    'pressure_pa era5t -> era5'
+    """
+    if not before:
+        return "published by a version that recorded no parts"
+    changed = [name for name in after if before.get(name) != after[name]]
+    words = []
+    for name in changed:
+        old, new = before.get(name) or "none", after[name] or "none"
+        told = name.startswith("stream of ") or name in ("bundle", "loading left in")
+        words.append(f"{name.removeprefix('stream of ')} {old} -> {new}" if told
+                     else f"{name} changed")
+    return ", ".join(words) or "a part is gone"
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,6 +312,12 @@ def _simulate(session: Session, known: Known, day: date, up_mm: Array) -> Simula
     rows = rows[simulator.usable_rows(known.forcing)[rows]]
     if not rows.size:
         return None
+    key = fingerprint("simulated", _weather_fingerprint(session, known, day), session.bundle_id,
+                      session.configuration, session.code)
+    kept = session.cache.get(key)
+    if kept is None:
+        made = simulator.simulate(known.forcing, rows.tolist())
+        kept = {"up_mm": made.up_mm, "spread_mm": made.spread_mm, "sigma_mm": made.sigma_mm}
+        session.cache.put(key, kept)
     places = known.checked["longitude_deg"].values, known.checked["latitude_deg"].values
-    simulated = simulator.simulate(known.forcing, rows.tolist())
-    return simulator.with_residual(simulated, *places, up_mm[None])
+    return simulator.with_residual(Simulated(**kept), *places, up_mm[None])

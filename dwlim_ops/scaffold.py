@@ -42,11 +42,11 @@ def scaffold(root: Path, region: str) -> Workspace:
             shutil.copyfile(_existing(source, key, path), root / kept)
             text = _pointing_to(text, key, path, kept)
     sources = (config.sources.gnss, config.sources.weather, config.sources.loading)
-    folders = [source_of.folder for source_of in sources if source_of is not None]
-    for folder in dict.fromkeys(filter(None, folders)):
-        where = (source.parent / folder).resolve()
-        if where.is_dir():
-            text = _pointing_to(text, "folder", folder, where)
+    folders = [("folder", source_of.folder) for source_of in sources if source_of is not None]
+    folders.append(("rapid_folder", config.sources.gnss.rapid_folder))
+    for key, folder in dict.fromkeys(folders):
+        if folder is not None and (source.parent / folder).is_dir():
+            text = _pointing_to(text, key, folder, (source.parent / folder).resolve())
     write_atomically(workspace.config_file, text.encode())
     read_config(workspace.config_file)
     return workspace

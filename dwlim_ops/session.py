@@ -2,9 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from importlib import resources
@@ -16,10 +15,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from dwlim_ops.archive.archive import Archive
+from dwlim_ops.archive.cache import Cache
 from dwlim_ops.archive.raw import RawStore
 from dwlim_ops.config import Config, read_config
-from dwlim_ops.contracts import Source
 from dwlim_ops.errors import BundleError
+from dwlim_ops.feeds import Feed, build_feeds
 from dwlim_ops.geometry import cell_area_km2
 from dwlim_ops.invert.daily import Inversion, prepare, project
 from dwlim_ops.invert.design import design_matrix
@@ -27,14 +27,12 @@ from dwlim_ops.invert.smoothness import Smoothness
 from dwlim_ops.invert.tuning import choose_beta
 from dwlim_ops.region import RegionGeometry, load_region
 from dwlim_ops.regions import region_folder
+from dwlim_ops.settings import settings_content
 from dwlim_ops.simulate.bundle import read_bundle
 from dwlim_ops.simulate.store import CURRENT, resolve
 from dwlim_ops.simulation import CellSimulator, bind
-from dwlim_ops.sources.folder import FolderGnss, FolderLoading, FolderWeather
 from dwlim_ops.sources.formats.steps import read_steps
 from dwlim_ops.sources.grace import read_grace
-from dwlim_ops.sources.merge import merge_gnss, merge_loading, merge_weather
-from dwlim_ops.sources.sample import SampleGnss, SampleWeather
 from dwlim_ops.state.ledger import Ledger
 from dwlim_ops.state.provenance import code_fingerprint, fingerprint
 from dwlim_ops.verify.grace import MonthlyBasins, grace_of_basins
@@ -44,16 +42,11 @@ _log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 
+#: Tables of the configuration that no product depends on.
+NOT_OF_PRODUCTS = {"schedule", "training", "daemon", "ledger", "retention"}
+
 #: Eq. (10) of the paper, with unit sigma.
 PAPER_BETA = 0.01
-
-
-@dataclass(frozen=True)
-class Feed:
-    """A configured source and how its granules become one dataset."""
-
-    source: Source
-    merge: Callable[[Sequence[xr.Dataset]], xr.Dataset]
 
 
 def built_in_models() -> Path:
@@ -65,13 +58,18 @@ def built_in_models() -> Path:
 class Session:
     """Opens a workspace; everything heavy is built at first use and kept."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, *, settings_root: Path | None = None) -> None:
         self.workspace = workspace
-        self.config: Config = read_config(workspace.config_file)
+        self.settings_root = settings_root or workspace.root
+        self.config: Config = read_config(self.settings_root / workspace.config_file.name)
         workspace.state.mkdir(parents=True, exist_ok=True)
-        self.ledger = Ledger(workspace.ledger_url)
+        ledger = self.config.ledger
+        url = workspace.ledger_url if ledger.url == "sqlite" else ledger.url
+        self.ledger = Ledger(url, lock_timeout_s=ledger.lock_timeout_s)
         self.archive = Archive(RawStore(workspace.raw), self.ledger)
+        self.cache = Cache(workspace.cache)
         self.bundle_refusal = ""
+        self._bundle_name = self.config.models.bundle
         self._inversions: dict[str, tuple[Inversion, Inversion]] = {}
 
     def close(self) -> None:
@@ -81,45 +79,25 @@ class Session:
     @cached_property
     def geometry(self) -> RegionGeometry:
         """Grid, cells and basins."""
-        return load_region(self.config.region, self.workspace.root)
+        return load_region(self.config.region, self.settings_root)
 
     @cached_property
     def feeds(self) -> dict[str, Feed]:
-        """The configured sources by name."""
-        root, sources = self.workspace.root, self.config.sources
-        gnss, weather, loading = sources.gnss, sources.weather, sources.loading
-        feeds = {}
-        if gnss.kind == "sample":
-            feeds["gnss"] = Feed(
-                SampleGnss(region_folder(self.config.region.name), gnss.latency_days), merge_gnss)
-        elif gnss.folder is not None and gnss.sites is not None:
-            feeds["gnss"] = Feed(FolderGnss(
-                root / gnss.folder, sites_file=root / gnss.sites, unit=gnss.unit,
-                latency_days=gnss.latency_days), merge_gnss)
-        if weather is not None and weather.kind == "sample":
-            feeds["weather"] = Feed(SampleWeather(
-                region_folder(self.config.region.name), weather.latency_days), merge_weather)
-        elif weather is not None and weather.folder is not None and weather.sites is not None:
-            feeds["weather"] = Feed(FolderWeather(
-                root / weather.folder, sites_file=root / weather.sites,
-                temperature_unit=weather.temperature_unit, pressure_unit=weather.pressure_unit,
-                latency_days=weather.latency_days), merge_weather)
-        if loading is not None and gnss.sites is not None:
-            feeds["loading"] = Feed(FolderLoading(
-                root / loading.folder, sites_file=root / gnss.sites,
-                latency_days=loading.latency_days), merge_loading)
-        return feeds
+        """The configured inputs by name, each with its streams."""
+        return build_feeds(self.config, self.settings_root)
 
     @property
     def first_issue_delay_days(self) -> int:
-        """Days after which a day's displacement comes in."""
-        return math.ceil(self.config.sources.gnss.latency_days)
+        """Days after which a day's displacement first comes in."""
+        gnss = self.config.sources.gnss
+        return math.ceil(gnss.latency_days if gnss.rapid_latency_days is None
+                         else min(gnss.latency_days, gnss.rapid_latency_days))
 
     @cached_property
     def given_steps(self) -> tuple[tuple[date, str], ...]:
         """Known steps of the stations, from the table `date,station` of the configuration."""
         path = self.config.sources.gnss.steps
-        return () if path is None else read_steps(self.workspace.root / path)
+        return () if path is None else read_steps(self.settings_root / path)
 
     @property
     def model_store(self) -> Path:
@@ -134,7 +112,7 @@ class Session:
         A bundle that is damaged or does not serve is reported (`bundle_refusal`) and counts as
         absent.
         """
-        name, store = self.config.models.bundle, self.model_store
+        name, store = self._bundle_name, self.model_store
         region = self.config.region.name
         has_none = name == CURRENT and not (store / region).is_dir()
         if not name or "weather" not in self.feeds or has_none:
@@ -150,19 +128,17 @@ class Session:
     @contextmanager
     def serving(self, name: str) -> Iterator[None]:
         """For a while another bundle of the store serves, by role or id."""
-        kept = self.config
-        models = kept.models.model_copy(update={"bundle": name})
+        kept = self._bundle_name
         try:
-            self._serve(kept.model_copy(update={"models": models}))
+            self._serve(name)
             yield
         finally:
             self._serve(kept)
 
-    def _serve(self, config: Config) -> None:
-        self.config = config
+    def _serve(self, name: str) -> None:
+        self._bundle_name = name
         self._inversions = {}
-        for name in ("simulator", "configuration"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("simulator", None)
 
     @property
     def bundle_id(self) -> str:
@@ -234,7 +210,13 @@ class Session:
     @cached_property
     def configuration(self) -> str:
         """Fingerprint of everything in the configuration that a product depends on."""
-        content = self.config.model_dump(mode="json", exclude={"schedule", "training"})
-        outline = (self.workspace.root / self.config.region.outline).read_text()
-        basins = (self.workspace.root / self.config.region.basins).read_text()
+        content = self.config.model_dump(
+            mode="json", exclude=NOT_OF_PRODUCTS)
+        outline = (self.settings_root / self.config.region.outline).read_text()
+        basins = (self.settings_root / self.config.region.basins).read_text()
         return fingerprint(content, outline, basins)
+
+    @cached_property
+    def settings_sha256(self) -> str:
+        """The configuration and the small files that it names, kept in the raw store."""
+        return self.archive.store.put(settings_content(self.config, self.settings_root))

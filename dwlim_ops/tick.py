@@ -3,19 +3,23 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 
 from dwlim_ops.archive.archive import IngestReport
-from dwlim_ops.errors import DwlimError
-from dwlim_ops.publication import publish_day, write_status
+from dwlim_ops.errors import DwlimError, StoreError
+from dwlim_ops.publication import publish_day, refresh, settle, write_status
 from dwlim_ops.reconcile import Known, PlannedDay, estimate_day, observe, plan
+from dwlim_ops.retention import prune
 from dwlim_ops.session import Session
-from dwlim_ops.state.ledger import Tick
+from dwlim_ops.state.records import Tick
 
 _log = logging.getLogger(__name__)
 
 #: From the best to the worst.
 OUTCOMES = ("done", "degraded", "failed")
+#: A clock that is behind the ledger by less than this is bridged.
+TOLERATED_CLOCK_STEP: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,31 @@ class TickReport:
     outcome: str
     published: tuple[date, ...]
     degraded: tuple[str, ...]
+
+
+def begin(session: Session, now: datetime) -> tuple[datetime, tuple[str, ...]]:
+    """Make good what a killed process left; returns the time to go by, and remarks on it.
+
+    Time in the ledger never runs backwards: while the clock is behind it the ledger's is used.
+
+    Raises
+    ------
+    StoreError
+        The clock is behind the ledger by more than `TOLERATED_CLOCK_STEP`, or the workspace cannot
+        be written.
+    """
+    settle(session)
+    newest = session.ledger.newest_wall_time()
+    if newest is None or newest <= now:
+        return now, ()
+    behind = newest - now
+    if behind > TOLERATED_CLOCK_STEP:
+        raise StoreError(
+            "the clock is behind the ledger", where=str(session.workspace.root),
+            expected=f"{newest:%Y-%m-%d %H:%M} UTC or later", got=f"{now:%Y-%m-%d %H:%M} UTC",
+            remedy="set the clock of the machine; see dwlim doctor")
+    return newest, (f"the clock is {behind.total_seconds():.0f} s behind the ledger, whose time "
+                    "is used",)
 
 
 def observe_and_plan(session: Session, as_of: datetime, *, first: date | None,
@@ -40,44 +69,50 @@ def observe_and_plan(session: Session, as_of: datetime, *, first: date | None,
     return known, planned
 
 
-def make_day(session: Session, known: Known, planned: PlannedDay, *, pictures: bool) -> str:
+def make_day(session: Session, known: Known, planned: PlannedDay) -> str:
     """Estimate and publish one day; returns what hindered it, empty if nothing did.
 
     Errors with a cause outside the code hinder this day only; bugs go up.
     """
     try:
         estimates = estimate_day(session, known, planned.day)
-        record = publish_day(session, known, planned, estimates, pictures=pictures)
-    except DwlimError as error:
+        record = publish_day(session, known, planned, estimates)
+    except (DwlimError, OSError) as error:
         _log.error("%s: %s", planned.day, error)
         return str(error)
     return "" if record else "the product fails its checks"
 
 
-def finish(session: Session, as_of: datetime, known: Known | None, *,
-           reports: Sequence[IngestReport], planned: Sequence[PlannedDay],
-           hindered: Mapping[date, str]) -> TickReport:
-    """Record the tick and refresh `status.json`."""
-    published = tuple(day.day for day in planned if not hindered.get(day.day))
-    degraded = [*session.archive.damaged.values(),
-                *(f"{r.source}: {text}" for r in reports for text in (*r.quarantined, *r.failed)),
+def finish(session: Session, as_of: datetime, known: Known | None, *, now: datetime,
+           reports: Sequence[IngestReport], hindered: Mapping[date, str],
+           remarks: Sequence[str] = ()) -> TickReport:
+    """Bring what follows from the ledger up to date, record the tick, refresh `status.json`."""
+    made = tuple(day for day, text in hindered.items() if not text)
+    degraded = [*remarks, *session.archive.damaged.values(),
+                *(f"refused: {one.quarantine_reason}" for one in session.ledger.quarantined_now()),
+                *(f"{r.source}/{r.stream}: {text}" for r in reports for text in r.failed),
                 *(f"{day}: {text}" for day, text in hindered.items() if text)]
-    if known is not None:
+    if known is None:
+        degraded.append(f"no displacement is known at {as_of:%Y-%m-%d %H:%M} UTC")
+    else:
         degraded += [f"{name} is neither removed by the producer nor modelled"
                      for name in known.remaining_loading]
         degraded += _without_simulation(session, known)
-    if known is None:
-        outcome = "failed"
-        degraded.append(f"no displacement is known at {as_of:%Y-%m-%d %H:%M} UTC")
-    elif planned and not published:
-        outcome = "failed"
-    else:
-        outcome = "degraded" if degraded else "done"
-    detail = {"as_of": as_of.isoformat(), "published": [str(day) for day in published],
-              "degraded": degraded[:50]}
-    session.ledger.add_tick(Tick(as_of, outcome, detail))
+    try:
+        degraded += refresh(session, as_of=as_of)
+        broken = False
+    except (StoreError, OSError) as error:
+        degraded.append(str(error))
+        broken = True
+    failed = broken or known is None or (bool(hindered) and all(hindered.values()))
+    outcome = "failed" if failed else "degraded" if degraded else "done"
+    published = [str(record.day) for record in session.ledger.products() if record.as_of == as_of]
+    detail = {"as_of": as_of.isoformat(), "published": published, "degraded": degraded[:50]}
+    session.ledger.add_tick(Tick(as_of, now, outcome, detail))
+    session.ledger.beat("tick", now)
     write_status(session, known, outcome, detail)
-    return TickReport(as_of, outcome, published, tuple(degraded))
+    prune(session, now)
+    return TickReport(as_of, outcome, made, tuple(degraded))
 
 
 def _without_simulation(session: Session, known: Known) -> list[str]:

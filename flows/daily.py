@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from dwlim_ops.reconcile import Known, PlannedDay
 from dwlim_ops.session import Session
 from dwlim_ops.telemetry.progress import progress
-from dwlim_ops.tick import TickReport, finish, make_day, observe_and_plan
+from dwlim_ops.tick import TickReport, begin, finish, make_day, observe_and_plan
 from flows.ingest import ingest
 
 
@@ -21,21 +21,24 @@ def plan(session: Session, as_of: datetime, first: date | None,
 
 @task(name="make-day", task_run_name="make-{planned.day}", cache_policy=NO_CACHE,
       persist_result=False)
-def make(session: Session, known: Known, planned: PlannedDay, *, pictures: bool) -> str:
+def make(session: Session, known: Known, planned: PlannedDay) -> str:
     """Estimate and publish one day; returns what hindered it, empty if nothing did."""
-    return make_day(session, known, planned, pictures=pictures)
+    return make_day(session, known, planned)
 
 
 @flow(name="daily", validate_parameters=False, persist_result=False)
-def daily(session: Session, as_of: datetime, retrieved_at: datetime, *, first: date | None = None,
-          last: date | None = None, pictures: bool = True) -> TickReport:
-    """Run one tick at `as_of`; `first` and `last` replace the horizon of the configuration."""
-    reports = ingest(session, as_of, retrieved_at)
+def daily(session: Session, now: datetime, *, as_of: datetime | None = None,
+          first: date | None = None, last: date | None = None) -> TickReport:
+    """Run one tick; `as_of` pretends another time, `first` and `last` replace the horizon."""
+    now, remarks = begin(session, now)
+    as_of = as_of or now
+    reports = ingest(session, as_of, now)
     known, planned = plan(session, as_of, first, last)
     hindered = {}
     if known is not None:
         with progress("days", len(planned)) as advance:
             for day in planned:
-                hindered[day.day] = make(session, known, day, pictures=pictures)
+                hindered[day.day] = make(session, known, day)
                 advance(str(day.day))
-    return finish(session, as_of, known, reports=reports, planned=planned, hindered=hindered)
+    return finish(session, as_of, known, now=now, reports=reports, hindered=hindered,
+                  remarks=remarks)

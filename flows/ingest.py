@@ -1,4 +1,4 @@
-"""Take in what every source of a workspace offers."""
+"""Take in what every input of a workspace offers."""
 
 from datetime import datetime
 
@@ -13,12 +13,13 @@ from dwlim_ops.session import Session
 @task(name="ingest-source", task_run_name="ingest-{name}", retries=2, retry_delay_seconds=[5, 60],
       cache_policy=NO_CACHE, persist_result=False)
 def ingest_source(session: Session, name: str, as_of: datetime,
-                  retrieved_at: datetime) -> IngestReport:
-    """One source; a failed fetch is part of the report, so a retry is for our own disk's sake."""
+                  retrieved_at: datetime) -> list[IngestReport]:
+    """One input; a failed fetch is part of the report, so a retry is for our own disk's sake."""
     return reconcile.ingest(session, name, as_of=as_of, retrieved_at=retrieved_at)
 
 
 @flow(name="ingest", validate_parameters=False, persist_result=False)
 def ingest(session: Session, as_of: datetime, retrieved_at: datetime) -> list[IngestReport]:
-    """All sources, one after the other: providers are served gently."""
-    return [ingest_source(session, name, as_of, retrieved_at) for name in session.feeds]
+    """All inputs, one after the other: providers are served gently."""
+    return [report for name in session.feeds
+            for report in ingest_source(session, name, as_of, retrieved_at)]

@@ -13,7 +13,7 @@ END_OF_DAY = time(23, 59, tzinfo=UTC)
 
 
 @flow(name="replay", validate_parameters=False, persist_result=False)
-def replay(session: Session, first: date, last: date, retrieved_at: datetime) -> TickReport:
+def replay(session: Session, first: date, last: date, now: datetime) -> TickReport:
     """Publish the days `first` to `last`, one tick a day, until the newest has come in."""
     wait = session.first_issue_delay_days
     n_ticks = (last - first).days + 1
@@ -22,6 +22,6 @@ def replay(session: Session, first: date, last: date, retrieved_at: datetime) ->
         for number in range(n_ticks):
             day = first + timedelta(days=number)
             as_of = datetime.combine(day + timedelta(days=wait), END_OF_DAY)
-            reports.append(daily(session, as_of, retrieved_at, first=first, last=day))
+            reports.append(daily(session, now, as_of=as_of, first=first, last=day))
             advance(str(day))
     return combine(reports)

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Final
 
+import numpy as np
 import xarray as xr
 
 from dwlim_ops.archive.raw import RawStore
-from dwlim_ops.contracts import Source
+from dwlim_ops.contracts import NOT_KNOWN, Offer, Source
 from dwlim_ops.errors import DwlimError, MalformedInputError, StoreError
-from dwlim_ops.state.ledger import Granule, Ledger
+from dwlim_ops.state.ledger import Ledger
+from dwlim_ops.state.records import Granule
 
 _log = logging.getLogger(__name__)
 
@@ -21,11 +23,11 @@ Merge = Callable[[Sequence[xr.Dataset]], xr.Dataset]
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What one pass over a source brought. Reasons are whole sentences for the operator."""
+    """What one pass over a stream brought. Reasons are whole sentences for the operator."""
 
     source: str
+    stream: str
     fetched: int
-    quarantined: tuple[str, ...]
     failed: tuple[str, ...]
 
 
@@ -44,63 +46,86 @@ class Archive:
     def ingest(self, source: Source, *, as_of: datetime, retrieved_at: datetime) -> IngestReport:
         """Fetch every offer whose version is not recorded yet; parse it; store it; record it.
 
-        A malformed granule is stored and recorded as quarantined with its reason, so it counts as
-        absent and an older good version stays in force; a failed fetch is reported and tried again
-        at the next tick. A file that replaces a usable one counts as available from its fetch.
+        Each granule is recorded as soon as it is stored, so that nothing is fetched twice. A
+        malformed one is recorded as quarantined with its reason: it counts as absent and an older
+        good version stays in force. A failed fetch is reported and tried again at the next tick.
+        A file that replaces a usable one counts as available from its fetch.
         """
-        seen = self.ledger.seen(source.name)
-        usable = {granule.key for granule in self.ledger.granules(source.name, LAST_TIME)}
-        granules, failed = [], []
+        named = source.name, source.stream
+        seen = self.ledger.seen(*named)
+        validators = self.ledger.validators(*named)
+        usable = {granule.key for granule in self.ledger.granules(*named, LAST_TIME)}
         try:
             offers = source.offers(as_of)
         except (DwlimError, OSError) as error:
-            return IngestReport(source.name, 0, (), (str(error),))
+            return IngestReport(*named, 0, (str(error),))
+        fetched, failed = 0, []
         for offer in offers:
             if seen.get(offer.key) == offer.version:
                 continue
+            known = validators.get(offer.key, NOT_KNOWN) if offer.key in usable else NOT_KNOWN
             try:
-                content = source.fetch(offer)
+                received = source.fetch(offer, known)
             except (DwlimError, OSError) as error:
                 failed.append(str(error))
                 continue
-            sha256 = self.store.put(content)
-            reason = self._refusal(source, content, offer.key, sha256, retrieved_at.date())
+            if received.content is None:
+                self.ledger.revalidate(*named, offer.key, offer.version)
+                continue
+            sha256 = self.store.put(received.content)
+            reason = self._refusal(source, received.content, offer.key, sha256, retrieved_at.date())
             if reason:
                 _log.warning("quarantined: %s", reason)
-            granules.append(Granule(
-                source.name, offer.stream, offer.key, offer.version, offer.valid_from,
-                offer.valid_to, retrieved_at if offer.key in usable or offer.available_at is None
-                else offer.available_at, retrieved_at, sha256,
-                len(content), reason))
-        self.ledger.add_granules(granules)
-        reasons = tuple(g.quarantine_reason for g in granules if g.quarantine_reason)
-        return IngestReport(source.name, len(granules), reasons, tuple(failed))
+            at_once = offer.key in usable or offer.available_at is None
+            self.ledger.add_granule(Granule(
+                *named, offer.key, offer.version, offer.valid_from, offer.valid_to,
+                _available(offer, retrieved_at, at_once=at_once), retrieved_at, sha256,
+                len(received.content), received.validators.etag,
+                received.validators.last_modified, reason))
+            fetched += 1
+        return IngestReport(*named, fetched, tuple(failed))
 
     def _refusal(self, source: Source, content: bytes, key: str, sha256: str,
                  not_after: date) -> str:
         try:
             parsed = source.parse(content, key, not_after=not_after)
-            self._parsed[f"{source.name}:{key}:{sha256}"] = parsed
+            self._parsed[_memory(source, key, sha256)] = parsed
         except MalformedInputError as error:
             return str(error)
         return ""
 
-    def read(self, source: Source, merge: Merge, *, as_of: datetime) -> xr.Dataset | None:
-        """Everything of `source` that was known at `as_of`, merged; None if nothing was.
+    def read(self, source: Source, merge: Merge, *, as_of: datetime,
+             through: int | None = None) -> xr.Dataset | None:
+        """Everything of a stream that was known at `as_of`, merged; None if nothing was.
 
-        A stored granule that is damaged is left out and named in `damaged`.
+        `through` is the last granule of the ledger that counts. Days that the stream had not given
+        by then are cut off. A stored granule that is damaged is left out and named in `damaged`.
         """
         datasets = []
-        for granule in self.ledger.granules(source.name, as_of):
-            memory = f"{source.name}:{granule.key}:{granule.sha256}"
+        for granule in self.ledger.granules(source.name, source.stream, as_of, through=through):
+            memory = _memory(source, granule.key, granule.sha256)
             if memory not in self._parsed:
                 try:
                     content = self.store.get(granule.sha256)
                     self._parsed[memory] = source.parse(
                         content, granule.key, not_after=granule.retrieved_at.date())
                 except (StoreError, MalformedInputError) as error:
+                    if memory not in self.damaged:
+                        _log.error("left out: %s", error)
                     self.damaged[memory] = str(error)
-                    _log.error("left out: %s", error)
                     continue
+                self.damaged.pop(memory, None)
             datasets.append(self._parsed[memory])
-        return merge(datasets) if datasets else None
+        if not datasets:
+            return None
+        newest = np.datetime64(source.newest_visible_day(as_of))
+        visible = merge(datasets).sel(time=slice(None, newest))
+        return visible if visible.sizes["time"] else None
+
+
+def _available(offer: Offer, retrieved_at: datetime, *, at_once: bool) -> datetime:
+    return retrieved_at if at_once or offer.available_at is None else offer.available_at
+
+
+def _memory(source: Source, key: str, sha256: str) -> str:
+    return f"{source.name}:{source.stream}:{key}:{sha256}"

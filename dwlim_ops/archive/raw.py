@@ -67,3 +67,7 @@ class RawStore:
                 remedy="restore the store from backup, or delete the file and fetch again",
             )
         return content
+
+    def remove(self, sha256: str) -> None:
+        """Remove a content for good; nothing happens if it is not there."""
+        self._path(sha256).unlink(missing_ok=True)

@@ -5,35 +5,16 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final
 
-from dwlim_ops.errors import ContractError, MalformedInputError
+from dwlim_ops.contracts import BasinRow
+from dwlim_ops.errors import ContractError
 from dwlim_ops.geometry import Basins
 from dwlim_ops.products.contents import METHODS, Array, MethodResult, Provenance
 
 COLUMNS: Final = ("date", "basin", "method", "twsa_mm", "sigma_mm", "tier", "revision")
 SCHEMA_VERSION: Final = 1
 _DECIMALS: Final = 3
-
-
-@dataclass(frozen=True)
-class BasinRow:
-    """Mean water storage anomaly of one basin, day and estimate; NaN where it is unknown."""
-
-    day: date
-    basin: str
-    method: str
-    twsa_mm: float
-    sigma_mm: float
-    tier: str
-    revision: int
-
-    @property
-    def key(self) -> tuple[date, str, str]:
-        """What a table holds once."""
-        return self.day, self.basin, self.method
 
 
 def basin_rows(
@@ -69,14 +50,7 @@ def basin_rows(
                      round(float(error), _DECIMALS), provenance.tier, provenance.revision)
             for basin, mean, error in zip(basins.identifier, means, sigma, strict=True)
         ]
-    return merge_rows((), rows)
-
-
-def merge_rows(existing: Iterable[BasinRow], new: Iterable[BasinRow]) -> tuple[BasinRow, ...]:
-    """Rows of both, a new row in place of the one with its day, basin and method; sorted."""
-    table = {row.key: row for row in existing}
-    table.update({row.key: row for row in new})
-    return tuple(table[key] for key in sorted(table))
+    return tuple(sorted(rows, key=lambda row: row.key))
 
 
 def rows_to_csv(rows: Iterable[BasinRow]) -> str:
@@ -90,30 +64,6 @@ def rows_to_csv(rows: Iterable[BasinRow]) -> str:
         for row in rows
     )
     return stream.getvalue()
-
-
-def rows_from_csv(text: str, *, where: str) -> tuple[BasinRow, ...]:
-    """Rows of a `basins.csv`.
-
-    Raises
-    ------
-    MalformedInputError
-        Other columns, or a field that does not parse.
-    """
-    lines = csv.reader(io.StringIO(text))
-    header = next(lines, [])
-    if tuple(header) != COLUMNS:
-        raise MalformedInputError("not a table of basin means", where=where,
-                                  expected=",".join(COLUMNS), got=",".join(header))
-    try:
-        return tuple(
-            BasinRow(date.fromisoformat(day), basin, method, float(twsa or "nan"),
-                     float(sigma or "nan"), tier, int(revision))
-            for day, basin, method, twsa, sigma, tier, revision in lines
-        )
-    except ValueError as error:
-        raise MalformedInputError("a line does not parse", where=f"{where}:{lines.line_num}",
-                                  got=str(error), remedy="rebuild it from the products") from error
 
 
 def basin_documents(

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dwlim_ops.contracts import Tier
 from dwlim_ops.errors import ContractError
 
 Array = NDArray[np.float64]
-Tier = Literal["preview", "era5t", "final_gnss", "definitive"]
 
 #: Estimates in words. `tragnss` and `dwlim` are in every file, others when they are computed.
 METHODS: Final = {

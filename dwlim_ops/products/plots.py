@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from dwlim_ops.contracts import BasinRow
 from dwlim_ops.geometry import Basins
-from dwlim_ops.products.basins import BasinRow
 from dwlim_ops.products.contents import METHODS, Array
 from dwlim_ops.products.figures import DPI, INK, SOFT, styled, to_png
 

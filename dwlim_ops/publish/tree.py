@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,12 +11,16 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from dwlim_ops.errors import StoreError
-from dwlim_ops.workspace import write_atomically
+from dwlim_ops.workspace import sync_folder, write_atomically
 
 SCHEMA_VERSION: Final = 1
 LATEST: Final = "latest.json"
 STATUS: Final = "status.json"
 BASINS_CSV: Final = "basins/basins.csv"
+REVISIONS_CSV: Final = "basins/revisions.csv"
+REVISION_STATISTICS_CSV: Final = "basins/revision_statistics.csv"
+MAPS: Final = "maps"
+BASIN_PLOT: Final = "maps/basins.png"
 
 
 @dataclass(frozen=True)
@@ -57,33 +61,47 @@ def map_path(region: str, day: date, revision: int) -> str:
     return f"maps/{_name(region, day, revision)}.png"
 
 
-def basin_plot_path(region: str, day: date, revision: int) -> str:
-    """Place of the day's plot of the basins."""
-    return f"maps/basins_{_stamp(region, day, revision)}.png"
-
-
 def basin_path(basin: str) -> str:
     """Place of a basin's document; signs that a path cannot hold are percent-encoded."""
     return f"basins/{quote(basin, safe='')}.json"
 
 
-def publish_once(published: Path, path: str, content: bytes) -> str:
-    """Publish an immutable file and return its SHA-256; the same bytes again are no act.
+def sha256(content: bytes) -> str:
+    """Digest by which the ledger and `latest.json` name a file's content."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def release(published: Path, path: str, staged: Path) -> None:
+    """Move a whole file into the tree. What was published stays: the same bytes are no act.
 
     Raises
     ------
     StoreError
-        The file exists with other bytes, or cannot be written.
+        The file exists with other bytes, or cannot be moved.
     """
-    target, digest = published / path, hashlib.sha256(content).hexdigest()
-    existing = _content(target)
-    if existing is None:
-        _write(target, content)
-    elif existing != content:
+    target = published / path
+    content, existing = _content(staged), _content(target)
+    if existing is not None and existing != content:
         raise StoreError(
-            "a published file is never overwritten", where=str(target), expected=digest,
-            got=hashlib.sha256(existing).hexdigest(), remedy="publish it under the next revision")
-    return digest
+            "a published file is never overwritten", where=str(target),
+            expected=sha256(content or b""), got=sha256(existing),
+            remedy="publish it under the next revision")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged.replace(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise _refused(target, error) from error
+
+
+def keep_only(published: Path, folder: str, wanted: Collection[str]) -> None:
+    """Remove the files of a folder that are not wanted; `wanted` are paths in the tree."""
+    for path in sorted((published / folder).glob("*")):
+        if path.relative_to(published).as_posix() not in wanted:
+            try:
+                path.unlink()
+            except OSError as error:
+                raise _refused(path, error) from error
 
 
 def replace(published: Path, path: str, content: bytes) -> bool:
@@ -102,18 +120,13 @@ def replace(published: Path, path: str, content: bytes) -> bool:
 
 
 def write_latest(published: Path, latest: Latest) -> bool:
-    """Point `latest.json` to a product; False, and no change, if a newer one is there.
-
-    Newer is a later day, or the same day with a higher revision.
+    """Point `latest.json` to a product; False if it already says so.
 
     Raises
     ------
     StoreError
-        The present `latest.json` is damaged, or the new one cannot be written.
+        It cannot be written.
     """
-    present = _present(published / LATEST)
-    if present is not None and present > (latest.day, latest.revision):
-        return False
     content = {name.name: getattr(latest, name.name) for name in fields(latest)}
     return replace(published, LATEST, _json({"schema_version": SCHEMA_VERSION, **content}))
 
@@ -123,25 +136,8 @@ def write_status(published: Path, status: Mapping[str, Any]) -> bool:
     return replace(published, STATUS, _json({"schema_version": SCHEMA_VERSION, **status}))
 
 
-def _stamp(region: str, day: date, revision: int) -> str:
-    return f"{region}_{day:%Y%m%d}_r{revision:02d}"
-
-
 def _name(region: str, day: date, revision: int) -> str:
-    return f"twsa_{_stamp(region, day, revision)}"
-
-
-def _present(path: Path) -> tuple[date, int] | None:
-    content = _content(path)
-    if content is None:
-        return None
-    try:
-        pointer = json.loads(content)
-        return date.fromisoformat(pointer["day"]), int(pointer["revision"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError("damaged pointer", where=str(path), got=repr(error),
-                         expected="JSON with day and revision",
-                         remedy="delete the file; the next tick writes it again") from error
+    return f"twsa_{region}_{day:%Y%m%d}_r{revision:02d}"
 
 
 def _content(path: Path) -> bytes | None:

@@ -11,10 +11,12 @@ from typing import ClassVar, Final, Literal
 
 import xarray as xr
 
-from dwlim_ops.contracts import Offer
+from dwlim_ops.contracts import NOT_KNOWN, Offer, Received, Validators
 from dwlim_ops.errors import ConfigError, MalformedInputError
 from dwlim_ops.sources.datasets import gnss_dataset, loading_dataset, weather_dataset
 from dwlim_ops.sources.formats.checks import Unit
+from dwlim_ops.sources.formats.gnss.network import network_dataset
+from dwlim_ops.sources.formats.gnss.registry import FORMATS
 from dwlim_ops.sources.formats.sites import Sites, parse_sites
 from dwlim_ops.sources.formats.tables import (
     PressureUnit,
@@ -23,7 +25,6 @@ from dwlim_ops.sources.formats.tables import (
     parse_weather_table,
 )
 from dwlim_ops.sources.formats.text import open_text
-from dwlim_ops.sources.formats.up import parse_up
 from dwlim_ops.sources.latency import last_released_day, released_at
 
 Days = tuple[datetime.date, datetime.date]
@@ -49,7 +50,7 @@ class _Folder(ABC):
     """
 
     name: str
-    _endings: ClassVar[tuple[str, ...]]
+    _endings: tuple[str, ...]
     _kind: ClassVar[Literal["station", "site"]]
 
     def __init__(
@@ -80,9 +81,9 @@ class _Folder(ABC):
             return as_of.astimezone(datetime.UTC).date()
         return last_released_day(as_of, self._latency_days)
 
-    def fetch(self, offer: Offer) -> bytes:
+    def fetch(self, offer: Offer, known: Validators = NOT_KNOWN) -> Received:  # noqa: ARG002
         """The file as it lies in the folder."""
-        return (self._folder / offer.key).read_bytes()
+        return Received((self._folder / offer.key).read_bytes())
 
     def _files(self) -> Iterator[Path]:
         if not self._folder.is_dir():
@@ -98,7 +99,7 @@ class _Folder(ABC):
         stamp = datetime.datetime.fromtimestamp(status.st_mtime, datetime.UTC)
         version = f"{status.st_size}-{status.st_mtime_ns}"
         if (path, version) not in self._days_seen:
-            self._days_seen[path, version] = _days_in(path)
+            self._days_seen[path, version] = self._days_of(path)
         days = self._days_seen[path, version]
         first, last = days or (stamp.date(), stamp.date())
         available_at = None
@@ -107,6 +108,10 @@ class _Folder(ABC):
         places = zlib.crc32(self._places_of(path).encode())
         return Offer(self.name, self.stream, path.name, first, last, available_at,
                      f"{version}-{places:08x}")
+
+    def _days_of(self, path: Path) -> Days | None:
+        """First and last day of the file; None for a file that shows none."""
+        return _days_in(path)
 
     @abstractmethod
     def _places_of(self, path: Path) -> str:
@@ -123,35 +128,82 @@ class _Folder(ABC):
 
 
 class FolderGnss(_Folder):
-    """One file of lines `yyyymmdd up sigma` per station: `ssss.up` or `ssss.up.gz`.
+    """Station files in one format: `ssss.up`, `SSSS.tenv3`, `ssssCleanTrend.neu` and so on.
 
     Parameters
     ----------
-    unit : {"mm", "cm", "m"}
-        Unit of the files.
+    format_name : str
+        A name of `formats.gnss.registry.FORMATS`. Files of other endings are passed over; each may
+        be compressed (`.gz`).
+    unit : {"mm", "cm", "m"}, optional
+        Unit of the files; by default that of the format. It must be given for `neu`.
     folder, sites_file, latency_days, stream
-        As for every folder.
+        As for every folder. The station is the part of the file name before its first dot, or the
+        first four characters of it, whichever the list of sites holds; a file that names its
+        station itself must agree. In formats that hold a day of a network, stations that the list
+        lacks are passed over, and the list must give the height of the others: `up` is counted
+        from it.
+
+    Raises
+    ------
+    ConfigError
+        No such format, or its unit is not given.
     """
 
     name = "gnss"
-    _endings, _kind = (".up", ".up.gz"), "station"
+    _kind = "station"
 
     def __init__(
-        self, folder: Path, *, sites_file: Path, unit: Unit = "mm",
+        self, folder: Path, *, sites_file: Path, format_name: str = "up", unit: Unit | None = None,
         latency_days: float | None = None, stream: str = "final",
     ) -> None:
         super().__init__(folder, sites_file=sites_file, latency_days=latency_days, stream=stream)
-        self._unit = unit
+        if format_name not in FORMATS:
+            raise ConfigError("no such format of GNSS files", where="format",
+                              expected=", ".join(FORMATS), got=repr(format_name))
+        self._format = FORMATS[format_name]
+        self._endings = tuple(ending + packed for ending in self._format.endings
+                              for packed in ("", ".gz"))
+        known_unit = unit or self._format.unit
+        if known_unit is None:
+            raise ConfigError("the unit is not given", where="unit", expected='"m", "cm" or "mm"',
+                              got="none", remedy=f"files {format_name} come in several units")
+        self._unit: Unit = known_unit
 
     def parse(self, content: bytes, offer_key: str, *, not_after: datetime.date) -> xr.Dataset:
-        """Dataset of contract `GNSS` with one station, named by the file."""
-        station = self._sites.pick([_station_of(offer_key)], where=offer_key)
-        series = parse_up(content, unit=self._unit, not_after=not_after, where=offer_key)
-        return gnss_dataset(series.day, station, series.up_mm[:, None],
-                            series.up_sigma_mm[:, None], series.duplicated[:, None])
+        """Dataset of contract `GNSS`: one station, or those of a network that the list holds."""
+        series = self._format.parse(content, unit=self._unit, not_after=not_after, where=offer_key)
+        if self._format.network:
+            return network_dataset(series, self._sites, where=offer_key)
+        name = self._station_of(offer_key)
+        if series[0].station and not name.startswith(series[0].station):
+            raise MalformedInputError(
+                "the file of another station", where=offer_key, expected=name,
+                got=series[0].station, remedy="name the file by its station")
+        station = self._sites.pick([name], where=offer_key)
+        return gnss_dataset(series[0].day, station, series[0].up_mm[:, None],
+                            series[0].up_sigma_mm[:, None], series[0].duplicated[:, None])
+
+    def _days_of(self, path: Path) -> Days | None:
+        if self._format is FORMATS["up"]:
+            return _days_in(path)
+        try:
+            series = self._format.parse(path.read_bytes(), unit=self._unit, where=path.name,
+                                        not_after=datetime.date.max)
+        except MalformedInputError:
+            return None
+        return (min(s.day[0] for s in series).astype(datetime.date),
+                max(s.day[-1] for s in series).astype(datetime.date))
 
     def _places_of(self, path: Path) -> str:
-        return self._sites.describe(_station_of(path.name))
+        if self._format.network:
+            return _describe_all(self._sites)
+        return self._sites.describe(self._station_of(path.name))
+
+    def _station_of(self, file_name: str) -> str:
+        name = file_name.partition(".")[0].upper()
+        known = set(self._sites.name.tolist())
+        return name[:4] if name not in known and name[:4] in known else name
 
 
 class FolderWeather(_Folder):
@@ -187,7 +239,7 @@ class FolderWeather(_Folder):
         return weather_dataset(table.day, sites, table.temperature_k, table.pressure_pa)
 
     def _places_of(self, path: Path) -> str:  # noqa: ARG002  # any file may hold any site
-        return "".join(self._sites.describe(name) for name in self._sites.name.tolist())
+        return _describe_all(self._sites)
 
 
 class FolderLoading(_Folder):
@@ -209,11 +261,11 @@ class FolderLoading(_Folder):
         return loading_dataset(table.day, table.station, table.ntal_up_mm, table.ntol_up_mm)
 
     def _places_of(self, path: Path) -> str:  # noqa: ARG002  # any file may hold any station
-        return "".join(self._sites.describe(name) for name in self._sites.name.tolist())
+        return _describe_all(self._sites)
 
 
-def _station_of(file_name: str) -> str:
-    return file_name.partition(".")[0].upper()
+def _describe_all(sites: Sites) -> str:
+    return "".join(map(sites.describe, sites.name.tolist()))
 
 
 def _days_in(path: Path) -> Days | None:

@@ -5,27 +5,30 @@ from typing import Final
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from dwlim_ops.errors import ContractError
 
 DAY: Final = np.timedelta64(1, "D")
+#: Ending of the variable that says which stream a value came from.
+STREAM: Final = "_stream"
+_QUANTITIES: Final = ("up_mm", "_k", "_pa")
 
 
 def merge_gnss(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     """Union of days and stations, every day from the first to the last.
 
-    On equal day and station a later dataset wins, unless its value is NaN; value, sigma and flag
-    stay together. `flag` is there if any dataset has it. Stations are sorted by name; the later
-    dataset gives their place.
+    On equal day and station a later dataset wins, unless its value is NaN; value, sigma, flag and
+    stream stay together. `flag` is there if any dataset has it. Stations are sorted by name; the
+    later dataset gives their place.
 
     Raises
     ------
     ContractError
         Nothing to merge.
     """
-    flagged = any("flag" in dataset for dataset in datasets)
-    groups = [("up_mm", "up_sigma_mm", *(("flag",) if flagged else ()))]
-    return _merge(datasets, "station", groups, ("longitude_deg", "latitude_deg", "height_m"))
+    places = ("longitude_deg", "latitude_deg", "height_m")
+    return _merge(datasets, "station", [("up_mm", "up_sigma_mm", "flag")], places)
 
 
 def merge_weather(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -42,6 +45,18 @@ def merge_weather(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     return _merge(datasets, "site", groups, ("longitude_deg", "latitude_deg"))
 
 
+def merge_gridded_weather(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
+    """The same for weather of the region's cells, of which a dataset may lack variables.
+
+    Raises
+    ------
+    ContractError
+        Nothing to merge.
+    """
+    groups = [("temperature_k",), ("pressure_pa",), ("skin_temperature_k",)]
+    return _merge(datasets, "cell", groups, ("longitude_deg", "latitude_deg"))
+
+
 def merge_loading(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     """Union of days and stations, every day from the first to the last.
 
@@ -55,6 +70,25 @@ def merge_loading(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     return _merge(datasets, "station", [("ntal_up_mm",), ("ntol_up_mm",)], ())
 
 
+def of_stream(dataset: xr.Dataset, number: int) -> xr.Dataset:
+    """The dataset with `<variable>_stream` beside each quantity: the number of its stream."""
+    quantities = [name for name in dataset.data_vars if str(name).endswith(_QUANTITIES)]
+    return dataset.assign({f"{name}{STREAM}": (dataset[name].dims, np.full(
+        dataset[name].shape, number, np.uint16)) for name in quantities})
+
+
+def day_streams(dataset: xr.Dataset, quantity: str, streams: Sequence[str]) -> NDArray[np.str_]:
+    """Stream that gave most of a day's values of a quantity, (time,); empty on a day without.
+
+    Of two with as many values the weaker one: `streams` are ordered from the weakest to the best.
+    """
+    present = np.isfinite(dataset[quantity].values)
+    number = dataset[f"{quantity}{STREAM}"].values
+    counts = np.stack([(present & (number == n)).sum(axis=1) for n in range(len(streams))])
+    names = np.array(streams)[counts.argmax(axis=0)]
+    return np.where(counts.sum(axis=0) > 0, names, "")
+
+
 def _merge(
     datasets: Sequence[xr.Dataset], dim: str, groups: Sequence[tuple[str, ...]],
     places: tuple[str, ...],
@@ -62,13 +96,16 @@ def _merge(
     """Merge by groups of variables; the first variable of a group decides what is present."""
     if not datasets:
         raise ContractError("nothing to merge", where=f"merge by {dim}", expected="a dataset")
+    there = {str(name) for dataset in datasets for name in dataset.data_vars}
+    groups = [tuple(name for name in (*group, f"{group[0]}{STREAM}") if name in there)
+              for group in groups if group[0] in there]
     days = [dataset["time"].values.astype("datetime64[D]") for dataset in datasets]
     names = [dataset[dim].values for dataset in datasets]
     first, last = min(d.min() for d in days), max(d.max() for d in days)
     axis = np.arange(first, last + DAY, dtype="datetime64[D]")
     union = np.unique(np.concatenate(names))
     shape = (axis.size, union.size)
-    merged = {name: np.zeros(shape, np.uint16) if name == "flag" else np.full(shape, np.nan)
+    merged = {name: np.zeros(shape, np.uint16) if _is_number_of(name) else np.full(shape, np.nan)
               for group in groups for name in group}
     place = {name: np.full(union.size, np.nan) for name in places}
     for dataset, day, name in zip(datasets, days, names, strict=True):
@@ -77,6 +114,8 @@ def _merge(
         for key in places:
             place[key][columns] = dataset.variables[key].values
         for group in groups:
+            if group[0] not in dataset.variables:
+                continue
             present = np.isfinite(dataset.variables[group[0]].values)
             for key in group:
                 values = dataset.variables[key].values if key in dataset.variables else np.uint16(0)
@@ -84,3 +123,7 @@ def _merge(
     coordinates = {"time": ("time", axis.astype("datetime64[ns]")), dim: (dim, union),
                    **{key: (dim, values) for key, values in place.items()}}
     return xr.Dataset({key: (("time", dim), values) for key, values in merged.items()}, coordinates)
+
+
+def _is_number_of(name: str) -> bool:
+    return name == "flag" or name.endswith(STREAM)

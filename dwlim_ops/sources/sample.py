@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from dwlim_ops.contracts import Offer
+from dwlim_ops.contracts import NOT_KNOWN, Offer, Received, Validators
 from dwlim_ops.errors import MalformedInputError
 from dwlim_ops.sources.datasets import gnss_dataset, weather_dataset
 from dwlim_ops.sources.formats.sites import Sites
@@ -67,23 +67,38 @@ class _Sample:
         Folder of the region that holds the record.
     latency_days : float
         The value of day d comes out at 12:00 UTC of d + latency_days.
+    stream : str
+        Quality of the content. The sample has one set of values: streams differ in when they come
+        out, how long they stay, and how much is missing.
+    window_days : int, optional
+        The provider keeps this many days and no older ones.
+    absent_share : float
+        Share of the values that this stream never gets, drawn by day and place.
     """
 
     name: str
-    stream: str = "final"
     _header: ClassVar[bytes]
     _dim: ClassVar[str]
     _variables: ClassVar[tuple[str, str]]
     _decimals: ClassVar[int]
 
-    def __init__(self, region_folder: Path, latency_days: float) -> None:
+    def __init__(
+        self, region_folder: Path, latency_days: float, *, stream: str = "final",
+        window_days: int | None = None, absent_share: float = 0.0,
+    ) -> None:
+        self.stream = stream
         self._path = region_folder / f"{self.name}.nc"
-        self._latency_days = latency_days
+        self._latency_days, self._window_days = latency_days, window_days
+        self._absent_share = absent_share
 
     def offers(self, as_of: datetime.datetime) -> list[Offer]:
         """One file per complete year that is out, one per day of the years that are not."""
         record = self._record
         last = min(last_released_day(as_of, self._latency_days), record.last_day)
+        if self._window_days is not None:
+            first = last - (self._window_days - 1) * ONE_DAY
+            return [self._offer(f"{self.name}_{day}.csv.gz", day, day)
+                    for day, _ in record.days(first, last)]
         offers = []
         for year in range(record.first_day.year, last.year + 1):
             begin, end = datetime.date(year, 1, 1), datetime.date(year, 12, 31)
@@ -100,18 +115,22 @@ class _Sample:
         """The newest day that is out at `as_of`."""
         return last_released_day(as_of, self._latency_days)
 
-    def fetch(self, offer: Offer) -> bytes:
+    def fetch(self, offer: Offer, known: Validators = NOT_KNOWN) -> Received:  # noqa: ARG002
         """The table of the offer, gzip; the same bytes every time."""
         lines = [self._header.decode("ascii")]
         names = self._record.places.name.tolist()
         for day, row in self._record.days(*self._days_of(offer.key)):
-            first, second = (values[row].tolist() for values in self._record.values)
+            absent = np.random.default_rng([day.toordinal(), len(names)]).random(
+                len(names)) < self._absent_share
+            first, second = (np.where(absent, np.nan, values[row]).tolist()
+                             for values in self._record.values)
             lines += [
                 f"{day},{name},{self._text(a)},{self._text(b)}"
                 for name, a, b in zip(names, first, second, strict=True)
                 if a == a or b == b  # noqa: PLR0124  # not NaN
             ]
-        return gzip.compress("\n".join([*lines, ""]).encode("ascii"), compresslevel=6, mtime=0)
+        text = "\n".join([*lines, ""]).encode("ascii")
+        return Received(gzip.compress(text, compresslevel=6, mtime=0))
 
     def _offer(self, key: str, first: datetime.date, last: datetime.date) -> Offer:
         return Offer(self.name, self.stream, key, first, last,

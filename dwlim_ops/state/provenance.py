@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def fingerprint(*parts: Any) -> str:
     return digest.hexdigest()
 
 
+@cache
 def code_fingerprint() -> str:
     """SHA-256 over the package's Python sources: a product names the code that made it."""
     digest = hashlib.sha256()
