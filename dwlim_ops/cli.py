@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import sys
+from contextlib import nullcontext
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -126,8 +128,10 @@ def backfill(
     workspace: WorkspaceArgument,
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY")],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY")],
+    as_of: Annotated[str | None, typer.Option(
+        metavar="TIME", help="With what was known at TIME (UTC).")] = None,
 ) -> None:
-    """Compute history in one pass with all that is known.
+    """Compute history in one pass with all that is known, now or at a time.
 
     Example: dwlim backfill demo --from 2012-01-01 --to 2012-03-31
     """
@@ -135,7 +139,8 @@ def backfill(
     with open_session(workspace) as session:
         from flows.daily import daily
 
-        report = daily(session, clock(), first=begin, last=end)
+        report = daily(session, clock(), as_of=read_time(as_of) if as_of else None,
+                       first=begin, last=end)
     _print_tick(report)
     raise typer.Exit(EXIT_CODE[report.outcome])
 
@@ -155,7 +160,7 @@ def up(workspace: WorkspaceArgument) -> None:
     from flows.runtime import configure_prefect
 
     configure_prefect(workspace)
-    run_daemon(Workspace(workspace), os.environ)
+    run_daemon(Workspace(workspace), os.environ, clock)
 
 
 @app.command()
@@ -202,6 +207,30 @@ def status(
 
 
 @app.command()
+def doctor(
+    workspace: WorkspaceArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """What is wrong with this machine and its accounts, and how to mend it.
+
+    Exit code 0: all well, 3: warnings, 4: something fails.   Example: dwlim doctor demo
+    """
+    from dwlim_ops.examination import examine
+
+    with open_session(workspace, writes=False) as session:
+        found = examine(session, clock())
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(check) for check in found], indent=1) + "\n")
+    for check in [] if as_json else found:
+        remedy = f"; {check.remedy}" if check.remedy else ""
+        out.print(f"{check.state:8}{check.name}: {check.found}{remedy}", highlight=False,
+                  markup=False, soft_wrap=True)
+    states = {check.state for check in found}
+    raise typer.Exit(EXIT_FAILED if "failed" in states
+                     else EXIT_DEGRADED if "warning" in states else 0)
+
+
+@app.command()
 def series(
     workspace: WorkspaceArgument,
     basin: Annotated[str | None, typer.Option(help="Only this basin.")] = None,
@@ -231,23 +260,29 @@ def series(
 def reproduce(
     workspace: WorkspaceArgument,
     product_ids: Annotated[list[str], typer.Argument(metavar="PRODUCT_ID", help="One or more.")],
+    restore: Annotated[bool, typer.Option(
+        "--restore", help="Put a product that is gone from the published tree back.")] = False,
 ) -> None:
     """Recompute products from their recorded inputs and compare the bytes.
 
     Example: dwlim reproduce demo twsa_australia_20170620_r00
     """
     from dwlim_ops import reproduction
+    from dwlim_ops.workspace import only_writer
     from flows.runtime import single_threaded
 
     single_threaded()
-    alike = True
-    for product_id in product_ids:
-        found = reproduction.reproduce(Workspace(workspace), product_id)
-        alike &= found.same_bytes
-        says = ("the same bytes" if found.same_bytes
-                else "the same numbers in another file" if found.same_numbers else "other numbers")
-        differs = f" ({found.differences})" if found.differences else ""
-        out.print(f"{product_id}: {says}{differs}", highlight=False, soft_wrap=True)
+    place, alike = Workspace(workspace), True
+    with only_writer(place) if restore else nullcontext():
+        for product_id in product_ids:
+            found = reproduction.reproduce(place, product_id)
+            alike &= found.same_bytes
+            says = ("the same bytes" if found.same_bytes else "the same numbers in another file"
+                    if found.same_numbers else "other numbers")
+            if restore and reproduction.restore(place, found):
+                says += ", restored"
+            because = f" ({found.differences})" if found.differences else ""
+            out.print(f"{product_id}: {says}{because}", highlight=False, soft_wrap=True)
     raise typer.Exit(0 if alike else EXIT_FAILED)
 
 

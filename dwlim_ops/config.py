@@ -16,6 +16,7 @@ from dwlim_ops.products.contents import Creator, QualityLimits
 from dwlim_ops.qc.forcing import ForcingSettings
 from dwlim_ops.qc.settings import GnssQcSettings
 from dwlim_ops.simulate.train import TrainingSettings
+from dwlim_ops.sources.endpoints import EndpointSettings
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -56,11 +57,12 @@ class GnssSource(_Section):
     """Daily vertical displacement of stations.
 
     `already_removed` names what the producer has taken out of the series: it is not removed again.
-    Rapid solutions come earlier and are replaced by the final ones.
+    Rapid solutions come earlier and are replaced by the final ones. `format` is that of the files
+    of a folder; `accepted` are stations of kind "ngl" whose move or new name has been looked at.
     """
 
-    kind: Literal["sample", "folder"]
-    latency_days: NotNegative
+    kind: Literal["sample", "folder", "ngl"]
+    latency_days: NotNegative = 0.0
     rapid_latency_days: NotNegative | None = None
     already_removed: tuple[Removed, ...] = ()
     frame: Frame = "cf"
@@ -68,12 +70,16 @@ class GnssSource(_Section):
     rapid_folder: Path | None = None
     sites: Path | None = None
     steps: Path | None = None
-    unit: Literal["mm", "cm", "m"] = "mm"
+    format: str = "up"
+    unit: Literal["mm", "cm", "m"] | None = None
+    accepted: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _complete(self) -> "GnssSource":
         if self.kind == "folder" and (self.folder is None or self.sites is None):
             raise ValueError("kind = 'folder' needs the keys folder and sites")
+        if self.kind == "ngl" and self.sites is None:
+            raise ValueError("kind = 'ngl' needs the key sites: the wanted stations and places")
         if self.kind == "folder" and (self.rapid_folder is None) != (
                 self.rapid_latency_days is None):
             raise ValueError("rapid_folder and rapid_latency_days go together")
@@ -81,10 +87,20 @@ class GnssSource(_Section):
 
 
 class WeatherSource(_Section):
-    """Daily temperature and pressure at sites; spread over the cells by objective analysis."""
+    """Daily temperature and pressure.
 
-    kind: Literal["sample", "folder"]
-    latency_days: NotNegative
+    At sites ("sample", "folder"), spread over the cells by objective analysis; or gridded, from a
+    folder of CF netCDF or GRIB files ("grids"), or from the services of ECMWF, Copernicus and NASA
+    ("services"), of which nothing before `first_day` is asked for. `holding` tells whether the
+    files of a folder hold instants or daily means.
+    """
+
+    kind: Literal["sample", "folder", "grids", "services"]
+    latency_days: NotNegative = 0.0
+    first_day: date | None = None
+    holding: Literal["instants", "daily_means"] = "instants"
+    gldas_access: Literal["file", "dap4"] = "dap4"
+    job_patience_s: Positive = 240.0
     preview_latency_days: NotNegative | None = None
     era5t_latency_days: NotNegative | None = None
     folder: Path | None = None
@@ -96,24 +112,64 @@ class WeatherSource(_Section):
     def _complete(self) -> "WeatherSource":
         if self.kind == "folder" and (self.folder is None or self.sites is None):
             raise ValueError("kind = 'folder' needs the keys folder and sites")
-        if self.kind == "folder" and (self.preview_latency_days, self.era5t_latency_days) != (
+        if self.kind == "grids" and self.folder is None:
+            raise ValueError("kind = 'grids' needs the key folder")
+        if self.kind == "services" and self.first_day is None:
+            raise ValueError("kind = 'services' needs the key first_day")
+        if self.kind != "sample" and (self.preview_latency_days, self.era5t_latency_days) != (
                 None, None):
-            raise ValueError("preview and era5t are streams of the sample; a folder has one")
+            raise ValueError("preview_latency_days and era5t_latency_days belong to the sample")
         return self
 
 
 class LoadingSource(_Section):
-    """Modelled displacement by atmosphere (NTAL) and ocean (NTOL) at the stations."""
+    """Modelled displacement by atmosphere (NTAL) and ocean (NTOL) at the stations.
 
-    kind: Literal["folder"]
-    latency_days: NotNegative
-    folder: Path
+    From tables in a folder ("folder"), station files ("stations") or maps ("grids") in one, or
+    from GFZ Potsdam ("esmgfz"). `variables` name the up component of each product in maps;
+    `step_hours` is the step of station files and maps. With `own_fallback` the atmosphere's part
+    comes from our own Green's functions while the service is down.
+    """
+
+    kind: Literal["folder", "stations", "grids", "esmgfz"]
+    latency_days: NotNegative = 0.0
+    folder: Path | None = None
     frame: Frame
+    first_day: date | None = None
+    unit: Literal["mm", "cm", "m"] = "mm"
+    step_hours: Literal[1, 3, 6, 12, 24] = 24
+    variables: dict[Literal["NTAL", "NTOL"], str] = {}
+    own_fallback: bool = True
+
+    @model_validator(mode="after")
+    def _complete(self) -> "LoadingSource":
+        if self.kind != "esmgfz" and self.folder is None:
+            raise ValueError(f"kind = '{self.kind}' needs the key folder")
+        if self.kind == "esmgfz" and (self.first_day is None or self.frame == "ce"):
+            raise ValueError("kind = 'esmgfz' needs the key first_day, and frame 'cf' or 'cm'")
+        if self.kind == "grids" and not self.variables:
+            raise ValueError("kind = 'grids' needs the key variables")
+        return self
+
+
+class GraceSource(_Section):
+    """Monthly mascons, for comparison only."""
+
+    kind: Literal["services"]
+
+
+class Http(_Section):
+    """What we say to providers, and how we reach them. No secret belongs here."""
+
+    contact: str = ""
+    proxies: dict[str, str] = {}
+    ca_file: Path | None = None
 
 
 class Sources(_Section):
     """Where the inputs come from. Without weather a region runs GNSS-only."""
 
+    grace: GraceSource | None = None
     gnss: GnssSource
     weather: WeatherSource | None = None
     loading: LoadingSource | None = None
@@ -269,6 +325,8 @@ class Config(_Section):
     inversion: Inversion = Inversion()
     products: Products = Products()
     schedule: Schedule = Schedule()
+    http: Http = Http()
+    endpoints: dict[str, EndpointSettings] = {}
     daemon: Daemon = Daemon()
     ledger: LedgerSettings = LedgerSettings()
     retention: Retention = Retention()

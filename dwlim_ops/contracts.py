@@ -8,7 +8,7 @@ longitudes lie in [-180, 180).
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -298,6 +298,16 @@ class Memory(Protocol):
 
     def forget(self, key: str) -> None:
         """Drop `key`; nothing happens if it is not there."""
+        ...
+
+
+@runtime_checkable
+class Warns(Protocol):
+    """A source that says what it left out of its offers, and why."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Whole sentences for the operator, of the last call of `offers`."""
         ...
 
 

@@ -4,9 +4,9 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -20,11 +20,13 @@ from dwlim_ops.workspace import Workspace, only_writer
 
 _log = logging.getLogger(__name__)
 
+Clock = Callable[[], datetime]
+
 API_URL: Final = "PREFECT_API_URL"
 SERVER_STOP_TIMEOUT_S: Final = 30.0
 
 
-def run_daemon(workspace: Workspace, environment: Mapping[str, str]) -> None:
+def run_daemon(workspace: Workspace, environment: Mapping[str, str], clock: Clock) -> None:
     """Run until SIGTERM or SIGINT; a tick that runs is finished first.
 
     A Prefect server that `environment` names is used; otherwise one is started and supervised.
@@ -55,7 +57,7 @@ def run_daemon(workspace: Workspace, environment: Mapping[str, str]) -> None:
         stopping = stack.enter_context(_told_to_stop())
         try:
             supervise(_children(workspace, config, environment), stopping=stopping.is_set,
-                      beat=lambda: _beat(ledger), sleep=lambda s: _rest(stopping, s))
+                      beat=lambda: _beat(ledger, clock), sleep=lambda s: _rest(stopping, s))
         except TooManyRestartsError as error:
             raise StoreError("a process does not stay alive", where=str(error),
                              remedy="see its lines above; dwlim doctor") from error
@@ -66,9 +68,9 @@ def _rest(stopping: threading.Event, seconds: float) -> None:
     stopping.wait(seconds)
 
 
-def _beat(ledger: Ledger) -> None:
+def _beat(ledger: Ledger, clock: Clock) -> None:
     try:
-        ledger.beat("daemon", datetime.now(UTC))
+        ledger.beat("daemon", clock())
     except StoreError as error:
         _log.error("no heartbeat: %s", error)
 

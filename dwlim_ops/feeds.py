@@ -1,24 +1,44 @@
 """The configured inputs: which streams each has, and how they become one dataset."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from dwlim_ops.archive.archive import Merge
 from dwlim_ops.config import Config
 from dwlim_ops.contracts import Source
+from dwlim_ops.errors import ConfigError
+from dwlim_ops.region import RegionGeometry
 from dwlim_ops.regions import region_folder
+from dwlim_ops.services import Services, cells_of
 from dwlim_ops.sources.folder import FolderGnss, FolderLoading, FolderWeather
-from dwlim_ops.sources.merge import merge_gnss, merge_loading, merge_weather, of_stream
+from dwlim_ops.sources.folder_grids import FolderGrids
+from dwlim_ops.sources.folder_loading import FolderLoadingGrids, FolderLoadingStations
+from dwlim_ops.sources.merge import (
+    STREAM,
+    merge_gnss,
+    merge_grace,
+    merge_gridded_weather,
+    merge_loading,
+    merge_weather,
+    of_stream,
+)
 from dwlim_ops.sources.sample import SampleGnss, SampleWeather
+from dwlim_ops.sources.splice import splice_rapid
+from dwlim_ops.sources.wide_pressure import WidePressure
 
 #: Of the rapid solutions the provider keeps so many days; 9 of 60 days were missing at station
 #: P090 of the Nevada Geodetic Laboratory on 2026-09-26.
 RAPID_WINDOW_DAYS, RAPID_ABSENT_SHARE = 60, 9 / 60
+#: Rapid solutions are moved to the level of the final ones in steps that are far below their noise.
+OFFSET_STEP_MM = 0.1
 PREVIEW_WINDOW_DAYS, ERA5T_WINDOW_DAYS = 10, 100
+
+ByStream = Mapping[str, xr.Dataset]
 
 
 @dataclass(frozen=True)
@@ -37,32 +57,78 @@ class Feed:
         """Names of the streams, from the weakest to the best."""
         return tuple(source.stream for source in self.sources)
 
-    def combine(self, by_stream: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
+    def combine(self, by_stream: ByStream) -> xr.Dataset | None:
         """One dataset of all streams: a value of a better stream wins; None without any."""
-        parts = [of_stream(by_stream[stream], number)
-                 for number, stream in enumerate(self.streams) if stream in by_stream]
-        return self.merge(parts) if parts else None
+        there = [stream for stream in self.streams if stream in by_stream]
+        if not there:
+            return None
+        if there == ["rapid", "final"]:
+            return _spliced(by_stream)
+        return self.merge([of_stream(by_stream[stream], self.streams.index(stream))
+                           for stream in there])
 
 
-def build_feeds(config: Config, root: Path) -> dict[str, Feed]:
+def _spliced(by_stream: ByStream) -> xr.Dataset:
+    """Final solutions, then rapid ones on their level; streams 1 and 0."""
+    spliced, _ = splice_rapid(by_stream["final"], by_stream["rapid"], step_mm=OFFSET_STEP_MM)
+    final = spliced["stream"] == 0
+    return spliced.drop_vars("stream").assign({f"up_mm{STREAM}": final.astype(np.uint16)})
+
+
+def build_feeds(config: Config, root: Path, services: Services,
+                geometry: Callable[[], RegionGeometry]) -> dict[str, Feed]:
     """The inputs that a configuration names; relative paths start at `root`."""
-    feeds = {"gnss": Feed(_gnss(config, root), merge_gnss, ("up_mm",))}
-    weather, loading, sites = config.sources.weather, config.sources.loading, (
-        config.sources.gnss.sites)
-    if weather is not None:
+    sources = config.sources
+    gnss = services.gnss() if sources.gnss.kind == "ngl" else _gnss(config, root)
+    feeds = {"gnss": Feed(gnss, merge_gnss, ("up_mm",))}
+    weather, loading = sources.weather, sources.loading
+    if weather is not None and weather.kind == "services":
+        feeds["weather"] = _gridded(services.weather(geometry()))
+    elif weather is not None and weather.kind == "grids" and weather.folder is not None:
+        latency = weather.latency_days or None
+        feeds["weather"] = _gridded((FolderGrids(
+            root / weather.folder, cells=cells_of(geometry()), holding=weather.holding,
+            latency_days=latency),))
+    elif weather is not None:
         feeds["weather"] = Feed(_weather(config, root), merge_weather,
                                 ("temperature_k", "pressure_pa"))
-    if loading is not None and sites is not None:
-        source = FolderLoading(root / loading.folder, sites_file=root / sites,
-                               latency_days=loading.latency_days)
-        feeds["loading"] = Feed((source,), merge_loading, ("ntal_up_mm",))
+    if loading is not None:
+        of_service = loading.kind == "esmgfz"
+        feeds["loading"] = Feed(services.loading() if of_service else (_loading(config, root),),
+                                merge_loading, ("ntal_up_mm",))
+        if of_service and loading.own_fallback:
+            feeds["wide_pressure"] = Feed(
+                (WidePressure(services.clients("ecmwf_open")[0]),), merge_gridded_weather, ())
+    if sources.grace is not None:
+        feeds["grace"] = Feed(services.mascons(geometry()), merge_grace, ())
     return feeds
+
+
+def _gridded(sources: tuple[Source, ...]) -> Feed:
+    return Feed(sources, merge_gridded_weather, ("temperature_k", "pressure_pa"))
+
+
+def _loading(config: Config, root: Path) -> Source:
+    loading, sites = config.sources.loading, config.sources.gnss.sites
+    if loading is None or loading.folder is None or sites is None:
+        raise ConfigError("key is missing", where="sources.gnss.sites", expected="the places of "
+                          "the stations, to which loading belongs")
+    folder, places, latency_days = root / loading.folder, root / sites, loading.latency_days
+    if loading.kind == "grids":
+        return FolderLoadingGrids(
+            folder, sites_file=places, variables=dict(loading.variables),
+            step_hours=loading.step_hours, latency_days=latency_days)
+    if loading.kind == "stations":
+        return FolderLoadingStations(folder, sites_file=places, unit=loading.unit,
+                                     step_hours=loading.step_hours, latency_days=latency_days)
+    return FolderLoading(folder, sites_file=places, latency_days=latency_days)
 
 
 def _gnss(config: Config, root: Path) -> tuple[Source, ...]:
     gnss = config.sources.gnss
     if gnss.kind == "folder" and gnss.folder is not None and gnss.sites is not None:
-        folder = partial(FolderGnss, sites_file=root / gnss.sites, unit=gnss.unit)
+        folder = partial(FolderGnss, sites_file=root / gnss.sites, format_name=gnss.format,
+                         unit=gnss.unit)
         final = folder(root / gnss.folder, latency_days=gnss.latency_days)
         if gnss.rapid_folder is None:
             return (final,)

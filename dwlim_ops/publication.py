@@ -15,6 +15,7 @@ import numpy as np
 
 from dwlim_ops.contracts import BasinRow
 from dwlim_ops.errors import MalformedInputError
+from dwlim_ops.inputs import PROXY
 from dwlim_ops.products import encode
 from dwlim_ops.products.basins import basin_documents, basin_rows, basin_values, rows_to_csv
 from dwlim_ops.products.checks import problems, summary
@@ -25,7 +26,7 @@ from dwlim_ops.products.contents import (
     SimulatedTable,
     StationTable,
 )
-from dwlim_ops.products.daily import DayProduct, build
+from dwlim_ops.products.daily import DayProduct, build, station_used
 from dwlim_ops.products.maps import day_map
 from dwlim_ops.products.plots import basin_plot
 from dwlim_ops.products.revisions import leads_to_csv, revision_leads, statistics, statistics_to_csv
@@ -76,9 +77,12 @@ def assemble(session: Session, known: Known, planned: PlannedDay, day: DayEstima
 
 
 def content_sha256(product: DayProduct) -> str:
-    """Digest of the numbers of a product, without names, dates of issue and ages of inputs."""
-    arrays = [part[name].values for part in (product.root, product.stations,
-                                             product.simulated_cells)
+    """Digest of the numbers of a product: maps, simulated cells and the stations that were used.
+
+    Left out are dates of issue, ages of inputs, and what is said of stations that were not used.
+    """
+    stations = product.stations.isel(station=station_used(product.stations))
+    arrays = [part[name].values for part in (product.root, stations, product.simulated_cells)
               for name in sorted(map(str, part.variables))]
     return fingerprint(*arrays)
 
@@ -115,7 +119,10 @@ def refresh(session: Session, *, as_of: datetime) -> list[str]:
     if not newest:
         return []
     _publish_basins(session, as_of)
-    remarks = _publish_pictures(session, newest)
+    remarks = [f"{record.path} is gone from the published tree; remedy: dwlim reproduce "
+               f"--restore {session.workspace.root} {record.product_id}"
+               for record in newest.values() if not (published / record.path).exists()]
+    remarks += _publish_pictures(session, newest)
     last = newest[max(newest)]
     try:
         product = encode.read(published / last.path)
@@ -195,7 +202,18 @@ def _provenance(session: Session, known: Known, planned: PlannedDay,
         reference_start=region.reference_start, reference_end=region.reference_end,
         citations=region.citations, licence=region.licence,
         published_method=wanted if wanted in available else "tragnss",
+        temperature_bridge=_bridge_in_words(known, planned.day),
         creator=session.config.products.creator)
+
+
+def _bridge_in_words(known: Known, day: date) -> str:
+    """How the temperature of the day was made up for; empty where it was not."""
+    if known.bridge is None or known.streams_of(day).get("temperature_k") != PROXY:
+        return ""
+    bridge = known.bridge
+    return (f"skin temperature by gain and bias of each cell, fitted {bridge.fitted_from} to "
+            f"{bridge.fitted_to}, median error {np.nanmedian(bridge.error_k):.2f} K, median gain "
+            f"{np.nanmedian(bridge.gain):.3f}")
 
 
 def _age_days(known: Known, newest: date) -> float:

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from dwlim_ops.archive.archive import IngestReport
 from dwlim_ops.contracts import TIERS, Tier, tier_of
 from dwlim_ops.correct import hydrological_displacement
+from dwlim_ops.inputs import OWN, PROXY, gridded_forcing, with_own_loading
 from dwlim_ops.invert.daily import Estimate, estimate
+from dwlim_ops.qc.bridge import Bridge
 from dwlim_ops.qc.forcing import grid_forcing
 from dwlim_ops.qc.gnss import check_gnss
 from dwlim_ops.qc.screening import usable
@@ -32,6 +34,8 @@ Array = NDArray[np.float64]
 Names = NDArray[np.str_]
 
 ONE_DAY = timedelta(days=1)
+#: Inputs that no product is computed from.
+COMPARISON_ONLY = frozenset({"grace"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +43,8 @@ class Known:
     """What is known at `as_of`: checked displacement, forcing of the cells, ages of the inputs.
 
     `streams` names for each quantity the stream that gave most of a day's values, (time,) of
-    `checked`, empty where there is none. `newest_granule` is the last one that counts.
+    `checked`, empty where there is none. `newest_granule` is the last one that counts. `bridge` is
+    how the temperature of cells is made up for while it is late.
     """
 
     as_of: datetime
@@ -49,6 +54,7 @@ class Known:
     streams: dict[str, NDArray[np.str_]]
     newest_day: dict[str, date]
     remaining_loading: tuple[str, ...]
+    bridge: Bridge | None = None
 
     def row(self, day: date) -> int:
         """Index of a day in `checked`."""
@@ -105,24 +111,38 @@ def observe(session: Session, as_of: datetime, *, through: int | None = None) ->
     `through`: the last granule of the ledger that counts; default: the newest.
     """
     newest_granule = session.ledger.newest_granule() if through is None else through
-    inputs = {name: _read(session, name, as_of, newest_granule) for name in session.feeds}
+    inputs = {name: _read(session, name, as_of, newest_granule) for name in session.feeds
+              if name not in COMPARISON_ONLY}
     gnss = inputs["gnss"]
     if gnss is None:
         return None
-    config = session.config
-    hydrological, remaining = _correct(session, gnss, inputs.get("loading"))
+    config, streams = session.config, _streams(session, inputs)
+    hydrological, remaining = _correct(session, gnss, inputs, streams)
     outside = session.geometry.distance_outside_deg(
         gnss["longitude_deg"].values, gnss["latitude_deg"].values)
     reference = config.region.reference_start, config.region.reference_end
     checked = check_gnss(hydrological, config.qc, reference=reference,
                          given_steps=session.given_steps, region_distance_deg=outside)
-    weather = inputs.get("weather")
-    forcing = None if weather is None else grid_forcing(
-        weather, *session.geometry.cells, config.forcing, reference=reference)
+    forcing, bridge = _forcing(session, inputs.get("weather"), gnss["time"].values, streams)
     newest = {name: data["time"].values[-1].astype("datetime64[D]").item()
-              for name, data in inputs.items() if data is not None}
-    return Known(as_of, newest_granule, checked, forcing, _streams(session, inputs), newest,
-                 remaining)
+              for name, data in inputs.items() if data is not None and name != "wide_pressure"}
+    return Known(as_of, newest_granule, checked, forcing, streams, newest, remaining, bridge)
+
+
+def _forcing(session: Session, weather: xr.Dataset | None, days: NDArray[np.datetime64],
+             streams: dict[str, Names]) -> tuple[xr.Dataset | None, Bridge | None]:
+    """Forcing of the cells; days with a bridged temperature are named in `streams`."""
+    region = session.config.region
+    reference = region.reference_start, region.reference_end
+    if weather is None:
+        return None, None
+    if "cell" not in weather.dims:
+        return grid_forcing(weather, *session.geometry.cells, session.config.forcing,
+                            reference=reference), None
+    made = gridded_forcing(weather, reference=reference)
+    bridged = np.isin(days, weather["time"].values[made.bridged])
+    streams["temperature_k"][bridged] = PROXY
+    return made.forcing, made.bridge
 
 
 def _read(session: Session, name: str, as_of: datetime, through: int) -> xr.Dataset | None:
@@ -137,8 +157,8 @@ def _streams(session: Session, inputs: dict[str, xr.Dataset | None]) -> dict[str
     gnss = inputs["gnss"]
     days = gnss["time"].values if gnss is not None else np.zeros(0, "datetime64[ns]")
     streams = {}
-    for name, feed in session.feeds.items():
-        data = inputs[name]
+    for name, data in inputs.items():
+        feed = session.feeds[name]
         for quantity in feed.quantities:
             streams[quantity] = np.full(days.size, "", "U16")
             if data is None:
@@ -149,14 +169,26 @@ def _streams(session: Session, inputs: dict[str, xr.Dataset | None]) -> dict[str
 
 
 def _correct(
-    session: Session, gnss: xr.Dataset, loading: xr.Dataset | None
+    session: Session, gnss: xr.Dataset, inputs: dict[str, xr.Dataset | None],
+    streams: dict[str, Names],
 ) -> tuple[xr.Dataset, tuple[str, ...]]:
-    """Subtract modelled loading; without a model the loading stays and is named."""
-    sources = session.config.sources
+    """Subtract modelled loading; without a model the loading stays and is named.
+
+    Days that only our own Green's functions serve are named in `streams`.
+    """
+    sources, loading = session.config.sources, inputs.get("loading")
     removed = frozenset(sources.gnss.already_removed) & {"ntal", "ntol"}
     models = {}
-    if loading is not None:
+    if loading is not None and sources.loading is not None:
         aligned = loading.reindex(time=gnss["time"].values, station=gnss["station"].values)
+        pressure = inputs.get("wide_pressure")
+        if pressure is not None:
+            places = gnss["longitude_deg"].values, gnss["latitude_deg"].values
+            aligned, filled = with_own_loading(aligned, pressure, *places,
+                                               frame=sources.loading.frame)
+            aligned = aligned.reindex(time=gnss["time"].values)
+            ours = np.isin(gnss["time"].values, filled) & (streams["ntal_up_mm"] == "")
+            streams["ntal_up_mm"][ours] = OWN
         models = {name: aligned[name].values for name in ("ntal_up_mm", "ntol_up_mm")}
     done = hydrological_displacement(
         gnss["up_mm"].values, already_removed=removed, series_frame=sources.gnss.frame,

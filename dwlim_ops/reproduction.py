@@ -1,6 +1,6 @@
 """Recomputing a published product from its recorded inputs, to compare it byte for byte."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +12,7 @@ from dwlim_ops.reconcile import PlannedDay, estimate_day, explain, fingerprints,
 from dwlim_ops.session import Session
 from dwlim_ops.settings import unpack_settings
 from dwlim_ops.state.records import ProductRecord
-from dwlim_ops.workspace import Workspace
+from dwlim_ops.workspace import Workspace, write_atomically
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Reproduction:
     same_bytes: bool
     same_numbers: bool
     differences: str
+    content: bytes = field(repr=False, default=b"")
 
 
 def reproduce(workspace: Workspace, product_id: str) -> Reproduction:
@@ -79,8 +80,31 @@ def _compare(session: Session, record: ProductRecord) -> Reproduction:
     planned = PlannedDay(record.day, dict(record.parts), known.tier_of(record.day),
                          record.revision, "reproduced")
     product, _ = assemble(session, known, planned, estimate_day(session, known, record.day))
-    recorded = dict(record.parts)
+    recorded, content = dict(record.parts), encode.to_bytes(product)
     return Reproduction(
-        record.product_id, sha256(encode.to_bytes(product)) == record.sha256,
+        record.product_id, sha256(content) == record.sha256,
         content_sha256(product) == record.content_sha256,
-        explain(recorded, parts) if parts != recorded else "")
+        explain(recorded, parts) if parts != recorded else "", content)
+
+
+def restore(workspace: Workspace, found: Reproduction) -> bool:
+    """Put a product that is gone from the published tree back; False if it is there.
+
+    Raises
+    ------
+    StoreError
+        Its bytes are not those that were published.
+    """
+    session = Session(workspace)
+    try:
+        record = _recorded(session, found.product_id)
+    finally:
+        session.close()
+    if (workspace.published / record.path).exists():
+        return False
+    if not found.same_bytes:
+        raise StoreError(
+            "what was recomputed is not what was published", where=found.product_id,
+            expected=record.sha256, got=sha256(found.content), remedy="restore it from backup")
+    write_atomically(workspace.published / record.path, found.content)
+    return True

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -27,6 +28,7 @@ from dwlim_ops.invert.smoothness import Smoothness
 from dwlim_ops.invert.tuning import choose_beta
 from dwlim_ops.region import RegionGeometry, load_region
 from dwlim_ops.regions import region_folder
+from dwlim_ops.services import Services
 from dwlim_ops.settings import settings_content
 from dwlim_ops.simulate.bundle import read_bundle
 from dwlim_ops.simulate.store import CURRENT, resolve
@@ -43,7 +45,7 @@ _log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 
 #: Tables of the configuration that no product depends on.
-NOT_OF_PRODUCTS = {"schedule", "training", "daemon", "ledger", "retention"}
+NOT_OF_PRODUCTS = {"http", "endpoints", "schedule", "training", "daemon", "ledger", "retention"}
 
 #: Eq. (10) of the paper, with unit sigma.
 PAPER_BETA = 0.01
@@ -73,8 +75,10 @@ class Session:
         self._inversions: dict[str, tuple[Inversion, Inversion]] = {}
 
     def close(self) -> None:
-        """Close the ledger."""
+        """Close the ledger and every connection."""
         self.ledger.close()
+        if "services" in self.__dict__:
+            self.services.close()
 
     @cached_property
     def geometry(self) -> RegionGeometry:
@@ -84,7 +88,14 @@ class Session:
     @cached_property
     def feeds(self) -> dict[str, Feed]:
         """The configured inputs by name, each with its streams."""
-        return build_feeds(self.config, self.settings_root)
+        return build_feeds(self.config, self.settings_root, self.services,
+                           lambda: self.geometry)
+
+    @cached_property
+    def services(self) -> Services:
+        """The outside services, with the addresses and secrets of the environment."""
+        return Services(self.config, self.settings_root, self.workspace.root / "store" / "fixed",
+                        os.environ, Path.home(), self.ledger.memory("sources"))
 
     @property
     def first_issue_delay_days(self) -> int:
@@ -147,13 +158,27 @@ class Session:
 
     @cached_property
     def grace(self) -> MonthlyBasins | None:
-        """Monthly GRACE means of the basins from the embedded sample, for comparison only."""
+        """Monthly GRACE means of the basins, of the sample or of the services; for comparison."""
         region = self.config.region
-        if self.config.sources.gnss.kind != "sample":
+        if "grace" in self.feeds:
+            data = self._mascons()
+            if data is None:
+                return None
+        elif self.config.sources.gnss.kind == "sample":
+            data = read_grace(region_folder(region.name) / "grace.nc")
+        else:
             return None
-        data = read_grace(region_folder(region.name) / "grace.nc")
         return grace_of_basins(data, self.geometry.grid, self.geometry.basins,
                                reference=(region.reference_start, region.reference_end))
+
+    def _mascons(self) -> xr.Dataset | None:
+        """All mascons that were ever received, the mean of both centres."""
+        feed, now = self.feeds["grace"], self.ledger.newest_wall_time()
+        if now is None:
+            return None
+        by_stream = {source.stream: self.archive.read(source, feed.merge, as_of=now)
+                     for source in feed.sources}
+        return feed.combine({name: data for name, data in by_stream.items() if data is not None})
 
     def inversion(self, stations: xr.Dataset) -> Inversion:
         """Inversion for these stations followed by every simulated cell; kept while they last."""

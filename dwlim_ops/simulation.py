@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from dwlim_ops.contracts import FORCING_FLAGS
-from dwlim_ops.errors import BundleError
+from dwlim_ops.errors import BundleError, ConfigError
 from dwlim_ops.features.scaler import Scaler
 from dwlim_ops.features.sequences import FeatureSet, as_of_sequences
 from dwlim_ops.geometry import KM_PER_DEGREE, distance_deg
@@ -129,7 +129,12 @@ def bind(bundle: Bundle, geometry: RegionGeometry, *, region: str, bundle_id: st
         The bundle was made for another region, other features or other cells.
     """
     manifest = bundle.manifest
-    features = FeatureSet.from_dict(manifest.feature_set)
+    try:
+        features = FeatureSet.from_dict(manifest.feature_set)
+    except ConfigError as error:
+        raise BundleError(error.what, where=f"bundle {region}/{manifest.name}: {error.where}",
+                          expected=error.expected, got=error.got,
+                          remedy="install the version that trained it") from error
     check_serves(bundle, region=region, feature_names=features.names)
     arrays = {name: values.astype(np.float64) for name, values in bundle.scaler.items()}
     scaler = Scaler(manifest.scaler_kind, **arrays)

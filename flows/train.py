@@ -20,7 +20,8 @@ _log = logging.getLogger(__name__)
 
 
 @task(name="train-networks", cache_policy=NO_CACHE, persist_result=False)
-def train_networks(session: Session, role: str, store: Path, as_of: datetime) -> str:
+def train_networks(session: Session, role: str, store: Path, as_of: datetime,
+                   now: datetime) -> str:
     """Train, write, and give the bundle its role; returns its id."""
     settings = session.config.training.get(role)
     if settings is None:
@@ -35,7 +36,7 @@ def train_networks(session: Session, role: str, store: Path, as_of: datetime) ->
         bundle = train_bundle(known, session.geometry, settings, name=role, region=region,
                               progress=progress)
     bundle_id = write_bundle(store, bundle)
-    promote(store, region, bundle_id, role=role)
+    promote(store, region, bundle_id, role=role, at=now)
     return bundle_id
 
 
@@ -48,4 +49,4 @@ def train(session: Session, role: str, store: Path, now: datetime) -> str:
         + timedelta(days=31)]
     as_of = min(ends)
     ingest(session, as_of, now)
-    return str(train_networks(session, role, store, as_of))
+    return str(train_networks(session, role, store, as_of, now))

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import postgresql
 import pytest
 import synthetic
 
@@ -35,6 +36,27 @@ def open_session(monkeypatch) -> Iterator[Open]:
     yield open_one
     for session in opened:
         session.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[postgresql.Server]:
+    """A PostgreSQL server of the test session, from Debian's package."""
+    binaries = postgresql.binaries()
+    if binaries is None:
+        missing = "PostgreSQL's initdb is not there: apt-get install postgresql"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with postgresql.running(binaries) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request, tmp_path) -> str:
+    """URL of an empty database, of each kind that a ledger may have."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    return request.getfixturevalue("postgresql_server").new_database()
 
 
 @pytest.fixture(scope="session")

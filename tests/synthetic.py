@@ -5,6 +5,7 @@ is drawn from fixed seeds, so that two calls give the same bytes.
 """
 
 import json
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -23,7 +24,7 @@ from dwlim_ops.geometry import Grid, make_grid
 from dwlim_ops.invert.design import design_matrix
 from dwlim_ops.session import Session
 from dwlim_ops.telemetry.progress import progress
-from dwlim_ops.tick import TickReport, finish, make_day, observe_and_plan
+from dwlim_ops.tick import TickReport, begin, finish, make_day, observe_and_plan
 from dwlim_ops.workspace import Workspace
 
 Array = NDArray[np.float64]
@@ -152,6 +153,7 @@ def configuration() -> dict[str, Any]:
         "forcing": {"minimum_reference_days": 300},
         "models": {"store": "models"},
         "inversion": {"beta": 0.05},
+        "products": {"map_days": 0},
         "schedule": {"horizon_days": 2},
         "training": {"small": training_settings()},
     }
@@ -257,24 +259,29 @@ def edit(path: Path, change: Callable[[list[str]], list[str]]) -> None:
     path.write_text("\n".join([*change(path.read_text().splitlines()), ""]))
 
 
-def run_tick(session: Session, as_of: datetime = AS_OF, *, retrieved_at: datetime | None = None,
-             first: date | None = None, last: date | None = None, pictures: bool = False
-             ) -> TickReport:
-    """What `flows.daily.daily` does, without a server; drawings are off."""
-    at = retrieved_at or max(as_of, AS_OF)
-    reports = [reconcile.ingest(session, name, as_of=as_of, retrieved_at=at)
-               for name in session.feeds]
+def run_tick(session: Session, as_of: datetime = AS_OF, *, now: datetime | None = None,
+             first: date | None = None, last: date | None = None) -> TickReport:
+    """What `flows.daily.daily` does, without a server."""
+    now, remarks = begin(session, now or max(as_of, AS_OF))
+    reports = [report for name in session.feeds
+               for report in reconcile.ingest(session, name, as_of=as_of, retrieved_at=now)]
     known, planned = observe_and_plan(session, as_of, first=first, last=last)
     hindered = {}
     if known is not None:
         with progress("days", len(planned)) as advance:
             for day in planned:
-                hindered[day.day] = make_day(session, known, day, pictures=pictures)
+                hindered[day.day] = make_day(session, known, day)
                 advance(str(day.day))
-    return finish(session, as_of, known, reports=reports, planned=planned, hindered=hindered)
+    return finish(session, as_of, known, now=now, reports=reports, hindered=hindered,
+                  remarks=remarks)
 
 
 def published_files(workspace: Workspace) -> dict[str, bytes]:
     """Every file that consumers see, by its path."""
     return {path.relative_to(workspace.published).as_posix(): path.read_bytes()
             for path in sorted(workspace.published.rglob("*")) if path.is_file()}
+
+
+def tomllib_of(workspace: Workspace) -> dict[str, Any]:
+    """Content of a workspace's `dwlim.toml`."""
+    return tomllib.loads(workspace.config_file.read_text())

@@ -118,7 +118,9 @@ def test_bad_files_are_quarantined_with_a_reason_and_the_rest_is_published(
     assert code == 3, out
     assert "Traceback" not in err
     facts = json.loads(command("status", begun.root, "--json")[1])
-    (reason,) = facts["quarantined"]
+    (told,) = facts["quarantined"]
+    stream, _, reason = told.partition(": ")
+    assert stream == f"{file.split('/')[1]}/final"
     assert words in reason
     assert reason.startswith("nova" if spoil is unknown_station else file.rsplit("/", 1)[1][:4])
     for part in ("expected ", "got ", "remedy: "):

@@ -58,7 +58,8 @@ def test_a_configuration_does_not_change(content):
 @pytest.mark.parametrize("key", [
     "colour", "region.colour", "sources.colour", "sources.gnss.colour", "sources.weather.colour",
     "qc.colour", "forcing.colour", "forcing.temperature.colour", "models.colour",
-    "inversion.colour", "products.colour", "schedule.colour", "training.small.colour",
+    "inversion.colour", "ledger.colour", "retention.colour", "products.colour",
+    "schedule.colour", "training.small.colour",
     "training.small.features.colour", "training.small.networks.colour",
     "training.small.training.colour",
 ])
@@ -83,7 +84,10 @@ def test_an_unknown_key_is_refused_at_every_level(content, key):
     ("forcing.minimum_sites", "three"), ("inversion.beta", -1), ("inversion.beta", "best"),
     ("inversion.sigma", "none"), ("inversion.minimum_stations", 2),
     ("products.published_method", "dwlim_st"), ("schedule.horizon_days", 0),
-    ("schedule.horizon_days", 4001), ("training.small.stride_days", 0),
+    ("schedule.horizon_days", 4001), ("products.map_days", -1), ("retention.superseded_days", -1),
+    ("retention.refused_days", "never"), ("ledger.lock_timeout_s", 0),
+    ("schedule.tick_timeout_s", 1), ("sources.gnss.rapid_latency_days", -1),
+    ("sources.weather.era5t_latency_days", "soon"), ("training.small.stride_days", 0),
     ("training.small.scaler", "none"), ("training.small.features.kind", "wavelet"),
     ("training.small.features.window_days", "long"), ("training.small.networks.n_seeds", 1.5),
     ("training.small.test.last", "2016-02-30"),
@@ -117,6 +121,14 @@ def test_a_missing_key_is_named(content, key):
     ({"sources.gnss": {"kind": "folder", "latency_days": 1, "folder": "a"}}, "folder and sites"),
     ({"sources.weather": {"kind": "folder", "latency_days": 1, "sites": "a"}}, "folder and sites"),
     ({"inversion.beta": "paper"}, "sigma = 'unit'"),
+    ({"sources.gnss.rapid_folder": "a"}, "rapid_folder and rapid_latency_days go together"),
+    ({"sources.gnss.rapid_latency_days": 1}, "rapid_folder and rapid_latency_days go together"),
+    ({"sources.weather.preview_latency_days": 1}, "streams of the sample"),
+    ({"sources.weather.era5t_latency_days": 5}, "streams of the sample"),
+    ({"ledger.url": "sqlite:///elsewhere.db"}, "postgresql+psycopg://"),
+    ({"ledger.url": "mysql://db/x"}, "postgresql+psycopg://"),
+    ({"ledger.url": "postgresql+psycopg://me:secret@db/x"}, "no password in the file"),
+    ({"schedule.tick_cron": "hourly"}, "tick_cron has five fields"),
     ({"inversion.beta": "paper", "inversion.sigma": "series"}, "sigma = 'unit'"),
     ({"training.small.validation.first": date(2016, 3, 31)}, "must not share a day"),
     ({"training.small.test.first": date(2015, 9, 1),
@@ -169,3 +181,17 @@ def test_sizes_that_no_feature_set_can_have_are_refused_with_the_file():
     content["training"]["causal"]["features"]["window_days"] = 3
     with pytest.raises(ConfigError, match=r"somewhere\.toml: feature set: impossible sizes"):
         parse_config(content, where="somewhere.toml")
+
+
+@pytest.mark.parametrize("url", ["sqlite", "postgresql+psycopg://water@db.example:5432/dwlim",
+                                 "postgresql+psycopg://water@/dwlim?host=/run/postgresql"])
+def test_the_ledger_may_lie_here_or_in_postgresql(content, url):
+    content["ledger"] = {"url": url}
+    assert parse_config(content, where="x").ledger.url == url
+
+
+def test_streams_of_the_sample_each_have_a_latency(content):
+    content["sources"]["gnss"] = {"kind": "sample", "latency_days": 14, "rapid_latency_days": 2}
+    content["sources"]["weather"] = {"kind": "sample", "latency_days": 90,
+                                     "preview_latency_days": 1, "era5t_latency_days": 5}
+    parse_config(content, where="x")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dwlim_ops.contracts import FORCING, GNSS, GRACE, check
+from dwlim_ops.contracts import CEILINGS, FORCING, GNSS, GRACE, TIERS, check, tier_of
 from dwlim_ops.errors import ContractError
 
 
@@ -71,3 +71,26 @@ def test_single_days_have_no_order():
     grace = xr.Dataset({"twsa_mm": (("time", "lat", "lon"), np.zeros((1, 2, 2)))},
                        {"time": np.array(["2020-01-01"], "M8[ns]")})
     assert check(grace, GRACE, where="test") is grace
+
+
+@pytest.mark.parametrize(("streams", "tier"), [
+    ({}, "preview"),
+    ({"up_mm": "final"}, "definitive"),
+    ({"up_mm": "rapid"}, "era5t"),
+    ({"up_mm": "final", "pressure_pa": "", "temperature_k": "final"}, "preview"),
+    ({"up_mm": "rapid", "pressure_pa": "era5", "temperature_k": "final"}, "era5t"),
+    ({"up_mm": "final", "pressure_pa": "era5t", "temperature_k": "era5t"}, "final_gnss"),
+    ({"up_mm": "final", "pressure_pa": "era5", "temperature_k": "gldas_ep"}, "gldas_ep"),
+    ({"up_mm": "final", "pressure_pa": "era5", "temperature_k": "gldas_da",
+      "ntal_up_mm": "analysis"}, "definitive"),
+    ({"up_mm": "final", "ntal_up_mm": "forecast"}, "preview"),
+])
+def test_the_tier_of_a_day_is_that_of_its_weakest_stream(streams, tier):
+    assert tier_of(streams) == tier
+
+
+@pytest.mark.parametrize("quantity", CEILINGS)
+def test_a_better_stream_never_allows_less(quantity):
+    allowed = [TIERS.index(tier) for tier in CEILINGS[quantity].values()]
+    assert allowed == sorted(allowed)
+    assert allowed[-1] == len(TIERS) - 1

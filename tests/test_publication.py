@@ -10,10 +10,9 @@ import pytest
 import synthetic
 from synthetic import AS_OF, DAY, published_files, run_tick
 
-from dwlim_ops.errors import StoreError
+from dwlim_ops import publication
 from dwlim_ops.products import checks, encode
 from dwlim_ops.products.daily import QUALITY_FLAGS
-from dwlim_ops.publish import tree
 from dwlim_ops.reconcile import observe, plan
 
 LATER = AS_OF + timedelta(hours=2)
@@ -40,8 +39,10 @@ def with_beta(workspace, beta):
 def test_the_same_moment_gives_the_same_bytes_in_fresh_workspaces(tmp_path, open_session):
     trees = []
     for name, day_of_fetch in (("one", AS_OF), ("two", AS_OF + timedelta(days=40))):
-        workspace = synthetic.build_workspace(tmp_path / name)
-        run_tick(open_session(workspace), retrieved_at=day_of_fetch, pictures=True)
+        content = synthetic.configuration()
+        content["products"]["map_days"] = 1
+        workspace = synthetic.build_workspace(tmp_path / name, content=content)
+        run_tick(open_session(workspace), now=day_of_fetch)
         trees.append(published_files(workspace))
     assert sorted(trees[0]) == sorted(trees[1])
     endings = {path.rpartition(".")[2] for path in trees[0]}
@@ -151,19 +152,19 @@ def test_a_product_that_fails_its_checks_leaves_the_earlier_one(ticked, open_ses
 
 
 def test_one_day_that_cannot_be_written_hinders_no_other(workspace, open_session, monkeypatch):
-    usual = tree.publish_once
+    usual = publication.write_atomically
 
-    def full(published, path, content):
-        if f"{BEFORE:%Y%m%d}" in path:
-            raise StoreError("cannot be written", where=path, remedy="check free space")
-        return usual(published, path, content)
+    def full(path, content):
+        if f"{BEFORE:%Y%m%d}" in path.name:
+            raise OSError(28, "No space left on device", str(path))
+        return usual(path, content)
 
-    monkeypatch.setattr(tree, "publish_once", full)
+    monkeypatch.setattr(publication, "write_atomically", full)
     session = open_session(workspace)
     report = run_tick(session)
     assert (report.outcome, report.published) == ("degraded", (DAY,))
-    assert "free space" in report.degraded[0]
-    monkeypatch.setattr(tree, "publish_once", usual)
+    assert "No space left" in report.degraded[0]
+    monkeypatch.setattr(publication, "write_atomically", usual)
     assert run_tick(session, LATER).published == (BEFORE,)
 
 
@@ -215,8 +216,8 @@ def test_death_between_file_and_record_is_recovered(workspace, open_session, mon
         patch.setattr(session.ledger, "add_product", die)
         with pytest.raises(Crash):
             run_tick(session)
-    left = list((workspace.published / "daily").rglob("*.nc"))
-    assert len(left) == 1
+    assert not (workspace.published / "daily").exists()
+    assert len(list(workspace.staging.iterdir())) == 1
     session = open_session(workspace)
     report = run_tick(session, LATER)
     assert (report.outcome, report.published) == ("done", (BEFORE, DAY))
@@ -225,6 +226,76 @@ def test_death_between_file_and_record_is_recovered(workspace, open_session, mon
     for record in session.ledger.products():
         content = (workspace.published / record.path).read_bytes()
         assert hashlib.sha256(content).hexdigest() == record.sha256
+
+
+def test_death_between_record_and_release_is_recovered(workspace, open_session, monkeypatch):
+    session = open_session(workspace)
+    with monkeypatch.context() as patch:
+        patch.setattr("dwlim_ops.publication.tree.release", die)
+        with pytest.raises(Crash):
+            run_tick(session, first=DAY, last=DAY)
+    (record,) = session.ledger.products()
+    assert not (workspace.published / record.path).exists()
+    session = open_session(workspace)
+    publication.settle(session)
+    content = (workspace.published / record.path).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == record.sha256
+    assert list(workspace.staging.iterdir()) == []
+    report = run_tick(session, first=DAY, last=DAY)
+    assert (report.outcome, report.published) == ("done", ())
+    assert json.loads((workspace.published / "latest.json").read_text())["sha256"] == record.sha256
+
+
+def test_what_a_killed_process_left_is_removed(ticked, open_session):
+    session = open_session(ticked)
+    before = published_files(ticked)
+    store = {path for path in ticked.raw.rglob("*") if path.is_file()}
+    record = session.ledger.newest_revisions()[DAY]
+    ticked.staging.mkdir(parents=True, exist_ok=True)
+    for name in ("twsa_toyland_20300101_r00.nc", f"{record.product_id}.nc", ".a.nc.x.part"):
+        (ticked.staging / name).write_bytes(b"half")
+    for folder in (ticked.published, ticked.published / "daily", ticked.raw, ticked.cache):
+        folder.mkdir(exist_ok=True)
+        (folder / ".file.x1y2.part").write_bytes(b"half")
+    publication.settle(session)
+    assert list(ticked.staging.iterdir()) == []
+    assert published_files(ticked) == before
+    assert {path for path in ticked.raw.rglob("*") if path.is_file()} == store
+    assert not list(ticked.root.rglob("*.part"))
+
+
+def test_a_product_that_is_staged_and_published_already_is_no_trouble(ticked, open_session):
+    session = open_session(ticked)
+    record = session.ledger.newest_revisions()[DAY]
+    ticked.staging.mkdir(parents=True, exist_ok=True)
+    before = published_files(ticked)
+    (ticked.staging / f"{record.product_id}.nc").write_bytes(before[record.path])
+    publication.settle(session)
+    assert list(ticked.staging.iterdir()) == []
+    assert published_files(ticked) == before
+
+
+def test_pictures_are_those_of_the_newest_revision_of_the_newest_days(
+        ticked, open_session, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(publication, "day_map", lambda product, *_: drawn.append(
+        product.root.attrs["id"]) or b"map")
+    monkeypatch.setattr(publication, "basin_plot", lambda *_, **__: b"plot")
+    content = synthetic.configuration()
+
+    def pictures(map_days):
+        content["products"]["map_days"] = map_days
+        synthetic.write_config(ticked.root, content)
+        session = open_session(ticked)
+        assert publication.refresh(session, as_of=AS_OF) == []
+        return sorted(path.name for path in ticked.published.glob("maps/*"))
+
+    assert pictures(0) == []
+    names = [f"twsa_toyland_{day:%Y%m%d}_r00.png" for day in (BEFORE, DAY)]
+    assert pictures(5) == ["basins.png", *names]
+    assert pictures(1) == ["basins.png", names[1]]
+    assert drawn == [name.removesuffix(".png") for name in names]
+    assert pictures(0) == []
 
 
 def test_death_before_the_pointer_is_recovered(workspace, open_session, monkeypatch):
@@ -253,11 +324,27 @@ def test_an_excluded_station_is_named_with_its_reason(workspace, open_session):
     assert latest["quality"]["n_stations_used"] == synthetic.N_STATIONS - 1
 
 
-def test_a_damaged_pointer_hinders_and_says_how_to_mend_it(ticked, open_session):
-    (ticked.published / "latest.json").write_text("{")
-    report = run_tick(open_session(with_beta(ticked, 0.2)), LATER)
-    assert report.outcome == "failed"
-    assert any("latest.json" in text and "remedy" in text for text in report.degraded)
+@pytest.mark.parametrize("file", ["latest.json", "basins/basins.csv", "basins/7.json",
+                                  "basins/revisions.csv", "basins/revision_statistics.csv"])
+@pytest.mark.parametrize("spoil", [lambda path: path.write_text("{"), lambda path: path.unlink()],
+                         ids=["damaged", "lost"])
+def test_what_follows_from_the_ledger_is_mended_by_the_next_tick(
+        ticked, open_session, file, spoil):
+    before = published_files(ticked)
+    spoil(ticked.published / file)
+    assert run_tick(open_session(ticked), AS_OF).outcome == "done"
+    after = published_files(ticked)
+    assert after[file] == before[file]
+    assert sorted(after) == sorted(before)
+
+
+def test_a_newest_product_that_is_damaged_is_named(ticked, open_session):
+    session = open_session(ticked)
+    path = ticked.published / session.ledger.newest_revisions()[DAY].path
+    path.write_bytes(b"rot")
+    report = run_tick(session, AS_OF)
+    assert report.outcome == "degraded"
+    assert any(path.name in text and "remedy" in text for text in report.degraded)
 
 
 def test_a_damaged_earlier_revision_does_not_block_the_next(ticked, open_session):

@@ -166,7 +166,7 @@ def test_a_changed_configuration_replans_the_horizon(ticked, open_session):
     planned = plan(session, observe(session, AS_OF))
     assert days_of(planned) == LAST_DAYS[-2:]
     assert {one.revision for one in planned} == {1}
-    assert planned[0].reason == "inputs differ from those of r00"
+    assert planned[0].reason == "configuration changed"
 
 
 @pytest.mark.parametrize("tables", [

@@ -1,4 +1,4 @@
-"""Sixty days replayed, each with what was known then, end as one backfill with all that is known."""
+"""Sixty days replayed, each with what was known then, end as one backfill with all of it."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -8,8 +8,6 @@ from synthetic import run_tick
 
 from dwlim_ops import demo
 from dwlim_ops.products import encode
-from dwlim_ops.products.basins import rows_from_csv
-from dwlim_ops.publish.tree import BASINS_CSV
 from dwlim_ops.reconcile import observe
 from dwlim_ops.scaffold import scaffold
 from dwlim_ops.session import Session, built_in_models
@@ -42,9 +40,7 @@ def days(session):
 
 
 def rows(session):
-    path = session.workspace.published / BASINS_CSV
-    return {(row.day, row.basin, row.method): row.twsa_mm
-            for row in rows_from_csv(path.read_text(), where=str(path))}
+    return {row.key: row.twsa_mm for row, _ in session.ledger.basin_rows()}
 
 
 def test_both_estimates_are_published_with_sensible_values(session, days):

@@ -1,5 +1,7 @@
 """Training of a region's networks, from the archive to a bundle."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import synthetic
@@ -88,7 +90,7 @@ def test_the_test_years_do_not_enter(known, trained_bundle):
     checked = seen.checked.copy(deep=True)
     late = checked["time"].values >= np.datetime64(synthetic.training_settings()["test"]["first"])
     checked["up_mm"].values[late] *= -1.0
-    other = type(seen)(seen.as_of, checked, seen.forcing, seen.newest_day, seen.remaining_loading)
+    other = dataclasses.replace(seen, checked=checked)
     bundle = train_bundle(other, geometry, settings_with(), name="small", region=REGION,
                           progress=lambda *_: None)
     for name, array in trained_bundle.lstms.arrays().items():
@@ -102,7 +104,7 @@ def test_the_networks_of_a_station_do_not_enter_its_own_score(known, trained_bun
     name = trained_bundle.manifest.controls.station[0]
     checked = seen.checked.copy(deep=True)
     checked["up_mm"].values[:, checked["station"].values == name] *= -1.0
-    other = type(seen)(seen.as_of, checked, seen.forcing, seen.newest_day, seen.remaining_loading)
+    other = dataclasses.replace(seen, checked=checked)
     bundle = train_bundle(other, geometry, settings_with(), name="small", region=REGION,
                           progress=lambda *_: None)
     assert bundle.manifest.controls == trained_bundle.manifest.controls
@@ -120,7 +122,7 @@ def test_spans_that_overlap_are_refused():
 
 def test_without_weather_there_is_nothing_to_train_on(known):
     seen, geometry = known
-    blind = type(seen)(seen.as_of, seen.checked, None, seen.newest_day, ())
+    blind = dataclasses.replace(seen, forcing=None)
     with pytest.raises(ConfigError, match="weather"):
         gather(blind, geometry, settings_with())
 

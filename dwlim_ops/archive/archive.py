@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from dwlim_ops.archive.raw import RawStore
-from dwlim_ops.contracts import NOT_KNOWN, Offer, Source
+from dwlim_ops.contracts import NOT_KNOWN, Offer, Source, Warns
 from dwlim_ops.errors import DwlimError, MalformedInputError, StoreError
 from dwlim_ops.state.ledger import Ledger
 from dwlim_ops.state.records import Granule
@@ -59,7 +59,8 @@ class Archive:
             offers = source.offers(as_of)
         except (DwlimError, OSError) as error:
             return IngestReport(*named, 0, (str(error),))
-        fetched, failed = 0, []
+        fetched = 0
+        failed = list(source.warnings) if isinstance(source, Warns) else []
         for offer in offers:
             if seen.get(offer.key) == offer.version:
                 continue

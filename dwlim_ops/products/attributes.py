@@ -102,6 +102,8 @@ def _lineage(provenance: Provenance) -> dict[str, Any]:
         "contributor_name": ", ".join(sources),
         "contributor_role": ", ".join("source of input data" for _ in sources),
         "bundle_id": provenance.bundle_id,
+        **({"temperature_bridge": provenance.temperature_bridge}
+           if provenance.temperature_bridge else {}),
         "config_fingerprint": provenance.config_fingerprint,
         "code_fingerprint": provenance.code_fingerprint,
         "reference_period": f"{provenance.reference_start.isoformat()}/"

@@ -122,6 +122,7 @@ class Provenance:
     citations: tuple[str, ...]
     licence: str
     published_method: str
+    temperature_bridge: str = ""
     creator: Creator = field(default_factory=Creator)
 
     def __post_init__(self) -> None:

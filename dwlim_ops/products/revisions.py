@@ -37,7 +37,7 @@ class RevisionStatistics:
     """First issue against the value `lead_days` later, over `n_days` days.
 
     `bias_mm` and `rms_mm` are of later minus first; `z_deviation` is the standard deviation of
-    that change in units of the first issue's sigma.
+    that change in units of the first issue's sigma. Days without a sigma are left out.
     """
 
     basin: str
@@ -83,7 +83,8 @@ def statistics(leads: Sequence[Lead]) -> tuple[RevisionStatistics, ...]:
     changes: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
     for one in leads:
         start = first.get((one.day, one.basin, one.method))
-        if start is None or one.lead_days == 0 or math.isnan(one.twsa_mm - start.twsa_mm):
+        known = start is not None and start.sigma_mm > 0 and one.twsa_mm - start.twsa_mm < math.inf
+        if start is None or one.lead_days == 0 or not known:
             continue
         changes.setdefault((one.basin, one.method, one.lead_days), []).append(
             (one.twsa_mm - start.twsa_mm, start.sigma_mm))

@@ -16,6 +16,9 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Period = tuple[date, date]
 
+#: Fewer days than this give no climatology of the day of the year.
+LEAST_CLIMATOLOGY_DAYS = 30
+
 VARIABLES = {"temperature_k": "temperature_absent", "pressure_pa": "pressure_absent"}
 
 
@@ -114,6 +117,39 @@ def grid_forcing(
         flag[~enough] |= FORCING_FLAGS[absent]
     return check(_assemble(weather, fields, flag, longitude_deg, latitude_deg), FORCING,
                  where="grid_forcing")
+
+
+def fill_with_climatology(days: NDArray[np.datetime64], values: Array, *, reference: Period
+                          ) -> Array:
+    """Absent values at their climatology: mean, annual and semi-annual terms of each cell.
+
+    Parameters
+    ----------
+    days : ndarray (time,)
+    values : ndarray (time, cell)
+        NaN where absent.
+    reference : (date, date)
+        Days that define the climatology; if a cell has fewer than 30 there, all its days do.
+
+    Returns
+    -------
+    ndarray (time, cell)
+        A cell without any value stays absent.
+    """
+    filled = values.copy()
+    since_1970 = days.astype("datetime64[D]").astype(float)
+    terms = np.column_stack([np.ones(days.size), harmonics(since_1970)])
+    inside = (days >= np.datetime64(reference[0])) & (days <= np.datetime64(reference[1]))
+    present = np.isfinite(values)
+    for cell in np.flatnonzero(~present.all(axis=0) & present.any(axis=0)):
+        chosen = present[:, cell] & inside
+        if chosen.sum() < LEAST_CLIMATOLOGY_DAYS:
+            chosen = present[:, cell]
+        n_terms = terms.shape[1] if chosen.sum() >= LEAST_CLIMATOLOGY_DAYS else 1
+        fitted, *_ = np.linalg.lstsq(terms[chosen, :n_terms], values[chosen, cell], rcond=None)
+        absent = ~present[:, cell]
+        filled[absent, cell] = terms[absent, :n_terms] @ fitted
+    return filled
 
 
 def screen_ranges(weather: xr.Dataset) -> xr.Dataset:

@@ -12,6 +12,7 @@ from dwlim_ops.errors import ContractError
 DAY: Final = np.timedelta64(1, "D")
 #: Ending of the variable that says which stream a value came from.
 STREAM: Final = "_stream"
+_HALF_MASCON_DEG: Final = 0.3
 _QUANTITIES: Final = ("up_mm", "_k", "_pa")
 
 
@@ -55,6 +56,31 @@ def merge_gridded_weather(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     """
     groups = [("temperature_k",), ("pressure_pa",), ("skin_temperature_k",)]
     return _merge(datasets, "cell", groups, ("longitude_deg", "latitude_deg"))
+
+
+def merge_grace(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Mean of the solutions that have a month, on the grid and the months of the first.
+
+    Months are matched by their middle, within 10 days; cells by their nearest centre.
+
+    Raises
+    ------
+    ContractError
+        Nothing to merge.
+    """
+    if not datasets:
+        raise ContractError("nothing to merge", where="merge of mascons", expected="a dataset")
+    first, *others = datasets
+    values = [first["twsa_mm"], *(
+        other["twsa_mm"].reindex(time=first["time"], method="nearest",
+                                 tolerance="10D")
+        .reindex(lat=first["lat"], lon=first["lon"], method="nearest", tolerance=_HALF_MASCON_DEG)
+        for other in others)]
+    stacked = np.stack([value.values for value in values])
+    known = np.isfinite(stacked)
+    mean = np.divide(np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0),
+                     out=np.full(stacked.shape[1:], np.nan), where=known.any(axis=0))
+    return first.assign(twsa_mm=(("time", "lat", "lon"), mean))
 
 
 def merge_loading(datasets: Sequence[xr.Dataset]) -> xr.Dataset:

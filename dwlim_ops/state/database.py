@@ -25,9 +25,13 @@ def open_database(url: str, *, lock_timeout_s: float = 30.0) -> sa.Engine:
     """
     try:
         engine = sa.create_engine(url)
-        if engine.dialect.name == "sqlite":
-            _configure_sqlite(engine, lock_timeout_s)
-        _migrate(engine)
+        try:
+            if engine.dialect.name == "sqlite":
+                _configure_sqlite(engine, lock_timeout_s)
+            _migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
     except (sa.exc.SQLAlchemyError, ModuleNotFoundError) as error:
         raise StoreError(
             "the ledger cannot be opened", where=shown(url),

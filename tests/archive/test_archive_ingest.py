@@ -9,7 +9,7 @@ import xarray as xr
 
 from dwlim_ops.archive.archive import Archive
 from dwlim_ops.archive.raw import RawStore
-from dwlim_ops.contracts import Offer
+from dwlim_ops.contracts import NOT_KNOWN, Offer, Received, Validators
 from dwlim_ops.errors import ConfigError, MalformedInputError
 from dwlim_ops.sources.merge import merge_gnss
 from dwlim_ops.state.ledger import Ledger
@@ -26,6 +26,8 @@ class FakeSource:
     available: dict[str, datetime | None] = field(default_factory=dict)
     unreachable: set[str] = field(default_factory=set)
     fetched: list[str] = field(default_factory=list)
+    validators: dict[str, Validators] = field(default_factory=dict)
+    known: list[Validators] = field(default_factory=list)
     down: bool = False
     name: str = "gnss"
     stream: str = "final"
@@ -33,16 +35,19 @@ class FakeSource:
     def offers(self, as_of):
         if self.down:
             raise OSError("provider is down")
-        offers = [Offer("gnss", "final", key, date(2020, 1, 1), date(2020, 1, 1),
+        offers = [Offer("gnss", self.stream, key, date(2020, 1, 1), date(2020, 1, 1),
                         self.available.get(key), str(hash(content)))
                   for key, content in sorted(self.files.items())]
         return [o for o in offers if o.available_at is None or o.available_at <= as_of]
 
-    def fetch(self, offer):
+    def fetch(self, offer, known=NOT_KNOWN):
         self.fetched.append(offer.key)
+        self.known.append(known)
         if offer.key in self.unreachable:
             raise OSError(f"{offer.key}: connection reset")
-        return self.files[offer.key]
+        says = self.validators.get(offer.key, NOT_KNOWN)
+        unchanged = known != NOT_KNOWN and known == says
+        return Received(None if unchanged else self.files[offer.key], says)
 
     def newest_visible_day(self, as_of):
         return as_of.date()
@@ -91,7 +96,7 @@ def values(archive, source, at):
 def test_nothing_is_known_before_it_is_available(archive):
     source = FakeSource({"A": b"1", "B": b"2"}, {"A": START, "B": START + DAY})
     report = ingest(archive, source, START + 2 * DAY)
-    assert (report.fetched, report.quarantined, report.failed) == (2, (), ())
+    assert (report.source, report.stream, report.fetched, report.failed) == ("gnss", "final", 2, ())
     assert values(archive, source, START - timedelta(seconds=1)) is None
     assert values(archive, source, START) == {"A": 1.0}
     assert values(archive, source, START + DAY) == {"A": 1.0, "B": 2.0}
@@ -125,10 +130,10 @@ def test_a_malformed_file_is_recorded_and_leaves_the_good_one_in_force(archive, 
     ingest(archive, source)
     source.files["A"] = b"<html>"
     report = ingest(archive, source, START + DAY)
-    assert report.quarantined == (
-        "A: not a number; expected a number; got b'<html>'; remedy: send it again",)
-    (refused,) = ledger.quarantined()
-    assert (refused.key, refused.quarantine_reason) == ("A", report.quarantined[0])
+    assert (report.fetched, report.failed) == (1, ())
+    (refused,) = ledger.quarantined_now()
+    assert (refused.key, refused.quarantine_reason) == (
+        "A", "A: not a number; expected a number; got b'<html>'; remedy: send it again")
     assert archive.store.get(refused.sha256) == b"<html>"
     for reader in (archive, afresh(archive)):
         assert values(reader, source, START + DAY) == {"A": 1.0, "B": 2.0}
@@ -136,6 +141,7 @@ def test_a_malformed_file_is_recorded_and_leaves_the_good_one_in_force(archive, 
     source.files["A"] = b"5"
     ingest(archive, source, START + 3 * DAY)
     assert values(archive, source, START + 3 * DAY)["A"] == 5.0
+    assert ledger.quarantined_now() == []
 
 
 def test_the_first_good_version_after_a_bad_one_keeps_its_time_of_release(archive):
@@ -175,7 +181,7 @@ def test_a_provider_that_is_down_is_reported_and_nothing_is_lost(archive, error,
 def test_a_damaged_file_of_the_store_is_left_out_with_an_error(archive, ledger, caplog):
     source = FakeSource({"A": b"1", "B": b"2"})
     ingest(archive, source)
-    damaged = next(g for g in ledger.granules("gnss", START) if g.key == "A")
+    damaged = next(g for g in ledger.granules("gnss", "final", START) if g.key == "A")
     (archive.store.folder / damaged.sha256[:2] / f"{damaged.sha256}.gz").write_bytes(b"rot")
     assert values(afresh(archive), source, START) == {"B": 2.0}
     assert any(record.levelname == "ERROR" and damaged.sha256 in record.getMessage()
@@ -202,3 +208,51 @@ def test_a_bug_in_a_parser_is_not_taken_for_bad_input(archive, monkeypatch):
     monkeypatch.setattr(source, "parse", broken)
     with pytest.raises(ZeroDivisionError):
         ingest(archive, source)
+
+
+def test_a_file_that_has_not_changed_is_not_sent_again(archive, ledger):
+    source = FakeSource({"A": b"1"}, validators={"A": Validators('"one"')})
+    ingest(archive, source)
+    source.files["A"] = b"1 "
+    report = ingest(archive, source, START + DAY)
+    assert source.known == [NOT_KNOWN, Validators('"one"')]
+    assert (report.fetched, report.failed) == (0, ())
+    assert ingest(archive, source, START + 2 * DAY).fetched == 0
+    assert source.fetched == ["A", "A"]
+    source.files["A"], source.validators["A"] = b"2", Validators('"two"', "Mon, 13 Jan 2020")
+    assert ingest(archive, source, START + 3 * DAY).fetched == 1
+    assert ledger.validators("gnss", "final") == {"A": Validators('"two"', "Mon, 13 Jan 2020")}
+    assert values(archive, source, START + 2 * DAY) == {"A": 1.0}
+    assert values(archive, source, START + 3 * DAY) == {"A": 2.0}
+
+
+def test_a_refused_file_is_fetched_whole_however_the_provider_calls_it(archive):
+    source = FakeSource({"A": b"<html>"}, validators={"A": Validators('"one"')})
+    ingest(archive, source)
+    source.files["A"] = b"1"
+    assert ingest(archive, source, START + DAY).fetched == 1
+    assert source.known == [NOT_KNOWN, NOT_KNOWN]
+    assert values(archive, source, START + DAY) == {"A": 1.0}
+
+
+def test_streams_of_one_source_do_not_meet_in_the_store(archive):
+    rapid, final = FakeSource({"A": b"1"}, stream="rapid"), FakeSource({"A": b"2"})
+    for source in (rapid, final):
+        ingest(archive, source)
+    for reader in (archive, afresh(archive)):
+        assert values(reader, rapid, START) == {"A": 1.0}
+        assert values(reader, final, START) == {"A": 2.0}
+
+
+def test_a_file_that_is_mended_in_the_store_is_no_longer_damaged(archive, ledger):
+    source = FakeSource({"A": b"1"})
+    ingest(archive, source)
+    (granule,) = ledger.granules("gnss", "final", START)
+    path = archive.store.folder / granule.sha256[:2] / f"{granule.sha256}.gz"
+    path.write_bytes(b"rot")
+    reader = afresh(archive)
+    assert values(reader, source, START) is None
+    assert [granule.sha256 in reason for reason in reader.damaged.values()] == [True]
+    archive.store.put(b"1")
+    assert values(reader, source, START) == {"A": 1.0}
+    assert reader.damaged == {}

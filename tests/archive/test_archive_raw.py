@@ -53,3 +53,12 @@ def test_a_damaged_file_is_replaced_when_its_content_comes_again(store):
     _only_file(store).write_bytes(b"damaged")
     store.put(b"water")
     assert store.get(sha256) == b"water"
+
+
+def test_what_is_removed_is_gone_and_removing_it_again_is_no_error(store):
+    sha256, other = store.put(b"water"), store.put(b"ice")
+    for _ in range(2):
+        store.remove(sha256)
+    with pytest.raises(StoreError):
+        store.get(sha256)
+    assert store.get(other) == b"ice"

@@ -8,12 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dwlim_ops.products import encode
-from dwlim_ops.products.basins import rows_from_csv
 from dwlim_ops.products.checks import problems
 from dwlim_ops.products.maps import day_map
 from dwlim_ops.products.plots import basin_plot
 from dwlim_ops.publication import publish_day
-from dwlim_ops.publish.tree import BASINS_CSV
 from dwlim_ops.reconcile import Known, estimate_day, ingest, observe, plan
 from dwlim_ops.scaffold import scaffold
 from dwlim_ops.session import Session
@@ -74,9 +72,9 @@ def tick(session: Session, as_of: datetime) -> Tick:
     newest = known.days[-1]
     planning, planned = timed(lambda: plan(session, known, first=newest, last=newest))
     making, hindered = timed(lambda: {
-        day.day: make_day(session, known, day, pictures=True) for day in planned})
+        day.day: make_day(session, known, day) for day in planned})
     finishing, report = timed(lambda: finish(
-        session, as_of, known, reports=reports, planned=planned, hindered=hindered))
+        session, as_of, known, now=as_of, reports=reports, hindered=hindered))
     steps = {"ingest": ingesting, "observe": observing, "plan": planning, "make": making,
              "finish": finishing}
     return Tick(steps, known, len(report.published))
@@ -105,14 +103,14 @@ def product_rows(session: Session, known: Known) -> list[Row]:
     planned = plan(session, known, first=newest - 4 * ONE_DAY, last=newest - 3 * ONE_DAY)
     solving, solutions = timed(lambda: [estimate_day(session, known, day.day) for day in planned])
     filing, records = timed(lambda: [
-        publish_day(session, known, day, solution, pictures=False)
+        publish_day(session, known, day, solution)
         for day, solution in zip(planned, solutions, strict=True)])
     record, published = records[-1], session.workspace.published
     if record is None:
         raise RuntimeError("the product of the sample fails its checks")
     product = encode.read(published / record.path)
     geometry = session.geometry
-    rows = rows_from_csv((published / BASINS_CSV).read_text(), where=BASINS_CSV)
+    rows = [row for row, _ in session.ledger.basin_rows()]
     encoding, content = timed(lambda: encode.to_bytes(product), repeats=3)
     checking, _ = timed(lambda: problems(product), repeats=3)
     mapping, _ = timed(lambda: day_map(product, geometry.grid, geometry.outline, geometry.basins))
@@ -122,7 +120,7 @@ def product_rows(session: Session, known: Known) -> list[Row]:
     return [
         Row("estimate of a day, all methods, features to sigma", solving.times(share), None,
             f"mean of {len(planned)} days"),
-        Row("solve to file: build, checks, netCDF, ledger, basins, pointer", filing.times(share),
+        Row("solve to file: build, checks, netCDF, ledger", filing.times(share),
             None, f"mean of {len(planned)} days; encoding alone {seconds(encoding.wall_s)} for "
             f"{len(content) / 1024:.0f} KiB, checks {seconds(checking.wall_s)}"),
         Row("map of a day", mapping, None, "PNG, two panels"),

@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import math
 from dataclasses import replace
@@ -8,14 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwlim_ops.errors import ContractError, MalformedInputError
+from dwlim_ops.contracts import BasinRow
+from dwlim_ops.errors import ContractError
 from dwlim_ops.products.basins import (
-    BasinRow,
+    COLUMNS,
     basin_documents,
     basin_rows,
     basin_values,
-    merge_rows,
-    rows_from_csv,
     rows_to_csv,
 )
 
@@ -48,32 +49,16 @@ def test_sigma_is_unknown_without_the_posterior(region):
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)
-@given(ROWS, ROWS)
-def test_merging_keeps_one_row_a_key_and_prefers_the_new(old, new):
-    merged = merge_rows(old, new)
-    keys = [row.key for row in merged]
-    assert keys == sorted({row.key for row in [*old, *new]})
-    wanted = {row.key: row for row in new}
-    assert all(wanted[row.key] is row for row in merged if row.key in wanted)
-    assert merge_rows(merged, new) == merged
-
-
-@settings(derandomize=True, deadline=None, max_examples=40)
 @given(ROWS)
-def test_table_survives_reading(rows):
-    text = rows_to_csv(rows)
-    assert rows_to_csv(rows_from_csv(text, where="t")) == text
-    assert len(rows_from_csv(text, where="t")) == len(rows)
-
-
-@pytest.mark.parametrize("text", [
-    "", "date,basin\n",
-    "date,basin,method,twsa_mm,sigma_mm,tier,revision\n2016-01-01,1,dwlim,wet,,era5t,1\n",
-    "date,basin,method,twsa_mm,sigma_mm,tier,revision\n2016-01-01,1,dwlim\n",
-])
-def test_damaged_table_is_named(text):
-    with pytest.raises(MalformedInputError, match=r"basins\.csv"):
-        rows_from_csv(text, where="basins.csv")
+def test_the_table_holds_every_row_as_any_reader_of_csv_sees_it(rows):
+    read = list(csv.DictReader(io.StringIO(rows_to_csv(rows))))
+    assert [(one["date"], one["basin"], one["method"], one["tier"], one["revision"])
+            for one in read] == [(str(row.day), row.basin, row.method, row.tier, str(row.revision))
+                                 for row in rows]
+    for one, row in zip(read, rows, strict=True):
+        assert float(one["twsa_mm"]) == row.twsa_mm
+        assert (one["sigma_mm"] == "") == math.isnan(row.sigma_mm)
+    assert rows_to_csv([]).splitlines() == [",".join(COLUMNS)]
 
 
 def test_documents_hold_each_series_in_time(region):

@@ -1,10 +1,7 @@
-import hashlib
 import json
 import math
 import os
-import stat
 import threading
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -27,21 +24,51 @@ def test_places_in_the_tree():
     day = date(2017, 6, 1)
     assert tree.product_path("au", day, 12) == "daily/2017/06/twsa_au_20170601_r12.nc"
     assert tree.map_path("au", day, 1) == "maps/twsa_au_20170601_r01.png"
-    assert tree.basin_plot_path("au", day, 1) == "maps/basins_au_20170601_r01.png"
     assert tree.basin_path("7") == "basins/7.json"
     assert tree.basin_path("../a b") == "basins/..%2Fa%20b.json"
 
 
-def test_product_is_published_once(tmp_path):
-    digest = tree.publish_once(tmp_path, "daily/a.nc", b"one")
-    assert digest == hashlib.sha256(b"one").hexdigest()
-    written = (tmp_path / "daily/a.nc").stat()
-    assert stat.S_IMODE(written.st_mode) == 0o644
-    assert tree.publish_once(tmp_path, "daily/a.nc", b"one") == digest
-    assert (tmp_path / "daily/a.nc").stat().st_mtime_ns == written.st_mtime_ns
-    with pytest.raises(StoreError, match="never overwritten"):
-        tree.publish_once(tmp_path, "daily/a.nc", b"two")
-    assert (tmp_path / "daily/a.nc").read_bytes() == b"one"
+def staged(tmp_path, content):
+    path = tmp_path / "staging" / "a.nc"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_a_product_is_released_once_and_stays(tmp_path):
+    published = tmp_path / "published"
+    one = staged(tmp_path, b"one")
+    tree.release(published, "daily/2017/a.nc", one)
+    assert (published / "daily/2017/a.nc").read_bytes() == b"one"
+    assert not one.exists()
+    tree.release(published, "daily/2017/a.nc", staged(tmp_path, b"one"))
+    assert not one.exists()
+    two = staged(tmp_path, b"two")
+    with pytest.raises(StoreError, match="never overwritten") as caught:
+        tree.release(published, "daily/2017/a.nc", two)
+    assert "next revision" in str(caught.value)
+    assert (published / "daily/2017/a.nc").read_bytes() == b"one"
+    assert two.read_bytes() == b"two"
+
+
+def test_a_release_that_fails_says_where_and_keeps_the_product_aside(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    one = staged(tmp_path, b"one")
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StoreError, match=r"a\.nc.*free space"):
+        tree.release(tmp_path / "published", "daily/a.nc", one)
+    assert one.read_bytes() == b"one"
+
+
+def test_only_wanted_files_of_a_folder_are_kept(tmp_path):
+    tree.keep_only(tmp_path, "maps", {"maps/a.png"})
+    for name in ("maps/a.png", "maps/b.png", "daily/b.png"):
+        tree.replace(tmp_path, name, b"x")
+    tree.keep_only(tmp_path, "maps", {"maps/a.png", "maps/c.png"})
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.png")) == [
+        "daily/b.png", "maps/a.png"]
 
 
 @pytest.mark.parametrize("act", ["replace", "fsync"])
@@ -105,7 +132,7 @@ def test_temporary_file_lies_in_the_same_folder(tmp_path, monkeypatch):
         real(source, target)
 
     monkeypatch.setattr(os, "replace", spy)
-    tree.publish_once(tmp_path, "maps/m.png", b"x")
+    tree.replace(tmp_path, "maps/m.png", b"x")
     (source, target), = moves
     assert source.parent == target.parent == tmp_path / "maps"
     assert source.name.startswith(".")
@@ -123,24 +150,11 @@ def test_latest_says_what_is_newest(tmp_path):
     assert not tree.write_latest(tmp_path, LATEST)
 
 
-@pytest.mark.parametrize(("change", "taken"), [
-    ({"day": date(2017, 5, 31), "revision": 9}, False),
-    ({"revision": 1}, False),
-    ({"revision": 3}, True),
-    ({"day": date(2017, 6, 2), "revision": 1}, True),
-])
-def test_latest_never_goes_back(tmp_path, change, taken):
-    tree.write_latest(tmp_path, replace(LATEST, revision=2))
-    before = (tmp_path / "latest.json").read_bytes()
-    assert tree.write_latest(tmp_path, replace(LATEST, **change)) is taken
-    assert ((tmp_path / "latest.json").read_bytes() != before) is taken
-
-
 @pytest.mark.parametrize("text", ["", "{}", '{"day": "soon", "revision": 1}', "[1]"])
-def test_damaged_latest_is_reported_with_a_remedy(tmp_path, text):
+def test_a_damaged_pointer_is_written_anew(tmp_path, text):
     (tmp_path / "latest.json").write_text(text)
-    with pytest.raises(StoreError, match="delete the file"):
-        tree.write_latest(tmp_path, LATEST)
+    assert tree.write_latest(tmp_path, LATEST)
+    assert json.loads((tmp_path / "latest.json").read_text())["revision"] == 1
 
 
 def test_status_is_replaced_only_when_it_changes(tmp_path):

@@ -1,6 +1,5 @@
 import dataclasses
 import hashlib
-import tomllib
 from datetime import date
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from dwlim_ops.simulate.manifest import (
     manifest_toml,
     read_manifest,
 )
-from dwlim_ops.simulate.store import promote, resolve
 from dwlim_ops.simulate.train import TrainingSettings
 
 NAMES = ("temperature_1", "temperature_2", "pressure_1")
@@ -199,47 +197,3 @@ def test_manifest_text_reads_back():
     assert manifest_toml(again, files) == text
     assert again.interpolation == manifest.interpolation
     assert again.training_settings == manifest.training_settings
-
-
-def test_pointer_names_bundles_by_current_role_and_id(tmp_path):
-    first, second = (write_bundle(tmp_path, make_bundle(name)) for name in ("meemd", "causal"))
-    region = tmp_path / "testland"
-    with pytest.raises(BundleError, match="no 'current'"):
-        resolve(tmp_path, "testland", "current")
-    promote(tmp_path, "testland", first)
-    promote(tmp_path, "testland", second, role="causal")
-    assert resolve(tmp_path, "testland", "current") == region / first
-    assert resolve(tmp_path, "testland", "causal") == region / second
-    assert resolve(tmp_path, "testland", second) == region / second
-    promote(tmp_path, "testland", second)
-    assert resolve(tmp_path, "testland", "current") == region / second
-    assert tomllib.loads((region / "current.toml").read_text()) == {
-        "bundle": second, "bundles": {"causal": second}}
-    assert sorted(p.name for p in region.iterdir()) == sorted([first, second, "current.toml"])
-
-
-def test_errors_of_the_store_list_what_exists(tmp_path):
-    first = write_bundle(tmp_path, make_bundle())
-    promote(tmp_path, "testland", first, role="meemd")
-    for name in ("other", "../testland", ""):
-        with pytest.raises(BundleError, match=rf"a role of \['meemd'\] or an id of \['{first}'\]"):
-            resolve(tmp_path, "testland", name)
-    with pytest.raises(BundleError, match=first):
-        promote(tmp_path, "testland", "other")
-    with pytest.raises(BundleError, match="reserved"):
-        promote(tmp_path, "testland", first, role="current")
-    with pytest.raises(BundleError, match="no such bundle"):
-        resolve(tmp_path, "nowhere", "current")
-
-
-def test_a_damaged_bundle_is_not_promoted_and_a_damaged_pointer_is_named(tmp_path):
-    first, second = (write_bundle(tmp_path, make_bundle(seed=seed)) for seed in (0, 1))
-    region = tmp_path / "testland"
-    promote(tmp_path, "testland", first)
-    (region / second / "card.md").write_text("better than it is")
-    with pytest.raises(BundleError, match="altered"):
-        promote(tmp_path, "testland", second)
-    assert resolve(tmp_path, "testland", "current") == region / first
-    (region / "current.toml").write_text("bundle =")
-    with pytest.raises(BundleError, match="pointer is not readable"):
-        resolve(tmp_path, "testland", "current")

@@ -41,7 +41,8 @@ def test_each_station_file_is_one_offer_and_becomes_one_station(inbox):
     assert offers[0].valid_from == datetime.date(2009, 1, 1)
     assert offers[0].valid_to > datetime.date(2009, 2, 1)
     assert offers[0].available_at is None
-    merged = merge_gnss([source.parse(source.fetch(o), o.key, not_after=TODAY) for o in offers])
+    merged = merge_gnss([source.parse(source.fetch(o).content, o.key, not_after=TODAY)
+                         for o in offers])
     check(merged, GNSS, where="folder")
     assert merged["station"].values.tolist() == ["ALBY", "DARW", "KMA1"]
     assert float(merged["longitude_deg"][0]) == pytest.approx(117.810186737, abs=1e-12)
@@ -76,7 +77,7 @@ def test_a_damaged_file_is_offered_so_that_it_is_reported(inbox):
     offer = source.offers(NOW)[0]
     assert offer.key == "alby.up"
     with pytest.raises(MalformedInputError, match="web page"):
-        source.parse(source.fetch(offer), offer.key, not_after=TODAY)
+        source.parse(source.fetch(offer).content, offer.key, not_after=TODAY)
 
 
 def test_a_station_that_the_list_lacks_is_named(inbox):
@@ -123,7 +124,7 @@ def test_weather_tables_are_read_beside_their_list_of_sites(tmp_path):
     offers = source.offers(NOW)
     assert [(o.key, o.valid_from, o.valid_to) for o in offers] == [
         ("2015.csv", datetime.date(2015, 1, 1), datetime.date(2015, 1, 2))]
-    data = source.parse(source.fetch(offers[0]), "2015.csv", not_after=TODAY)
+    data = source.parse(source.fetch(offers[0]).content, "2015.csv", not_after=TODAY)
     check(data, WEATHER, where="folder")
     assert data["pressure_pa"].values.ravel().tolist() == [101350.0, 101250.0]
     assert data["longitude_deg"].values.tolist() == [115.9]
@@ -137,7 +138,7 @@ def test_loading_tables_name_stations_of_the_list(inbox):
         "date,station,ntal_up_mm,ntol_up_mm\n2015-01-01,ALBY,-3.5,0.25\n")
     source: Source = FolderLoading(inbox, sites_file=inbox / "sites.all")
     offers = source.offers(NOW)
-    data = source.parse(source.fetch(offers[0]), offers[0].key, not_after=TODAY)
+    data = source.parse(source.fetch(offers[0]).content, offers[0].key, not_after=TODAY)
     check(data, LOADING, where="folder")
     assert data["ntal_up_mm"].values.tolist() == [[-3.5]]
     with pytest.raises(MalformedInputError, match="metres"):

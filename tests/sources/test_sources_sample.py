@@ -64,7 +64,7 @@ def test_what_is_served_is_the_record(kind, contract, merge):
     source: Source = kind(AUSTRALIA, 1)
     wanted = [o for o in source.offers(utc(2014, 2, 20)) if o.valid_to.year >= 2013]
     assert source.fetch(wanted[0]) == kind(AUSTRALIA, 1).fetch(wanted[0])
-    merged = merge([source.parse(source.fetch(o), o.key, not_after=TODAY) for o in wanted])
+    merged = merge([source.parse(source.fetch(o).content, o.key, not_after=TODAY) for o in wanted])
     check(merged, contract, where="sample")
     days = slice(str(merged["time"].values[0]), str(merged["time"].values[-1]))
     with xr.open_dataset(AUSTRALIA / f"{source.name}.nc") as stored:
@@ -78,7 +78,7 @@ def test_what_is_served_is_the_record(kind, contract, merge):
 
 def test_a_file_under_another_day_s_name_is_refused(gnss):
     offers = gnss.offers(utc(2009, 2, 1))
-    content = gnss.fetch(offers[3])
+    content = gnss.fetch(offers[3]).content
     with pytest.raises(MalformedInputError, match="future"):
         gnss.parse(content, offers[2].key, not_after=TODAY)
     with pytest.raises(MalformedInputError, match="unknown file"):
@@ -86,6 +86,50 @@ def test_a_file_under_another_day_s_name_is_refused(gnss):
     unlisted = b"date,station,up_mm,up_sigma_mm\n2009-01-04,QQQQ,1.0,1.0\n"
     with pytest.raises(MalformedInputError, match="QQQQ"):
         gnss.parse(unlisted, "gnss_2009-01-04.csv.gz", not_after=TODAY)
+
+
+def test_a_rapid_stream_keeps_a_window_of_days_and_no_years():
+    rapid = SampleGnss(AUSTRALIA, 2, stream="rapid", window_days=60)
+    offers = rapid.offers(utc(2012, 3, 5, 12))
+    assert {o.stream for o in offers} == {"rapid"}
+    assert [offers[0].valid_from, offers[-1].valid_to] == [
+        datetime.date(2012, 1, 4), datetime.date(2012, 3, 3)]
+    assert len(offers) == 60
+    assert all(o.valid_from == o.valid_to for o in offers)
+    assert offers[-1].available_at == utc(2012, 3, 5, 12)
+
+
+def test_what_a_stream_never_gets_is_drawn_by_day_and_station():
+    share = 0.15
+    gappy = SampleGnss(AUSTRALIA, 2, stream="rapid", window_days=60, absent_share=share)
+    whole = SampleGnss(AUSTRALIA, 2, stream="rapid", window_days=60)
+    offers = whole.offers(utc(2012, 3, 5, 12))
+    counts = np.zeros((2, len(offers)))
+    patterns = set()
+    for number, offer in enumerate(offers):
+        kept, there = (source.parse(source.fetch(offer).content, offer.key, not_after=TODAY)
+                       for source in (gappy, whole))
+        assert set(kept["station"].values) < set(there["station"].values)
+        same = there.sel(station=kept["station"].values)
+        np.testing.assert_array_equal(kept["up_mm"].values, same["up_mm"].values)
+        counts[:, number] = kept.sizes["station"], there.sizes["station"]
+        patterns.add(frozenset(set(there["station"].values) - set(kept["station"].values)))
+    assert 1 - counts[0].sum() / counts[1].sum() == pytest.approx(share, abs=0.02)
+    assert len(patterns) == len(offers)
+    assert gappy.fetch(offers[0]) == gappy.fetch(offers[0])
+
+
+def test_streams_differ_in_when_and_not_in_what():
+    final, preview = SampleWeather(AUSTRALIA, 90), SampleWeather(
+        AUSTRALIA, 1, stream="preview", window_days=10)
+    day = datetime.date(2014, 2, 12)
+    at = utc(2014, 2, 13, 12)
+    (early,) = [o for o in preview.offers(at) if o.valid_to == day]
+    assert not [o for o in final.offers(at) if o.valid_from == day]
+    (late,) = [o for o in final.offers(utc(2014, 5, 13, 12)) if o.valid_from == day]
+    assert preview.fetch(early) == final.fetch(late)
+    assert (final.newest_visible_day(at), preview.newest_visible_day(at)) == (
+        datetime.date(2013, 11, 15), day)
 
 
 def test_the_sample_keeps_known_numbers_of_its_sources():

@@ -54,7 +54,7 @@ def parse_series(
             number.append(day_number(int(year), int(month), int(day)))
         except ValueError:
             raise no_such_day(table.place(row), "year month day",
-                              b" ".join(c[row] for c in table.columns[11:14])) from None
+                              b" ".join(table.column(n)[row] for n in (11, 12, 13))) from None
     days = np.array(number, dtype=np.int64)
     seconds = table.numbers(10) + _NOON_OF_2000
     refuse_disagreement(days, np.floor(seconds / SECONDS_PER_DAY).astype(np.int64),

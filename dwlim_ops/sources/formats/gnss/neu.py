@@ -81,7 +81,7 @@ def parse_neu(
     if generation is _BY_DAY_OF_YEAR:
         number = _from_day_of_year(table)
     else:
-        number = read_each(table.columns[0], day_of_iso_date, expected="yyyymmdd",
+        number = read_each(table.column(0), day_of_iso_date, expected="yyyymmdd",
                            place=table.place)
     day = days_within(number, not_after=not_after, place=table.place)
     if generation.decimal_year is not None:
@@ -122,7 +122,7 @@ def _from_day_of_year(table: Table) -> NDArray[np.int64]:
             days.append(day_of_year_number(int(year), int(day)))
         except ValueError:
             raise no_such_day(table.place(row), "year and day of the year",
-                              b" ".join(c[row] for c in table.columns[1:3])) from None
+                              b" ".join(table.column(n)[row] for n in (1, 2))) from None
     return np.array(days, dtype=np.int64)
 
 

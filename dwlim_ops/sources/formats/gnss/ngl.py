@@ -62,13 +62,13 @@ def parse_tenv3(
         within the file: two stations share the name, or the station moved by more than 10 m.
     """
     lines = numbered_lines(open_text(content, where=where))
-    table = read_table(lines[1:], widths={_read_header(lines[0][1], where)}, expected=_LAYOUT,
-                       where=where)
+    n_columns = _read_header(lines[0][1], where)
+    table = read_table(lines[1:], widths={n_columns}, expected=_LAYOUT, where=where)
     station = _one_station(table)
     _refuse_second_place(table)
     metres = MM_PER[unit] / 1000.0
     height = table.integers(11) + table.numbers(12) * metres
-    if len(table.columns) > len(_HEADER):
+    if n_columns > len(_HEADER):
         _refuse_other_height(table, height)
         latitude, longitude = (float(np.median(table.numbers(column))) for column in (20, 21))
         _refuse_off_the_earth(latitude, longitude, where)
@@ -137,7 +137,7 @@ def _read_header(line: bytes, where: str) -> int:
 
 
 def _one_station(table: Table) -> str:
-    names = table.columns[0]
+    names = table.column(0)
     other = next((n for n, name in enumerate(names) if name != names[0]), None)
     if other is not None or not _SITE.fullmatch(names[0]):
         row = other or 0
@@ -151,7 +151,7 @@ def _one_station(table: Table) -> str:
 
 def _refuse_second_place(table: Table) -> None:
     for column, name in _WHOLE_PARTS.items():
-        items = table.columns[column]
+        items = table.column(column)
         if len(set(items)) > 1:
             row = next(n for n, item in enumerate(items) if item != items[0])
             raise MalformedInputError(
@@ -169,7 +169,7 @@ def _refuse_other_height(table: Table, height_m: Array) -> None:
         row = int(rows[0])
         raise MalformedInputError(
             "the two heights of the line disagree", where=table.place(row),
-            expected=f"u0 + up = {height_m[row]:.6f} m", got=shown(table.columns[22][row]),
+            expected=f"u0 + up = {height_m[row]:.6f} m", got=shown(table.column(22)[row]),
             remedy="get the file again",
         )
 
@@ -184,6 +184,6 @@ def _refuse_off_the_earth(latitude: float, longitude: float, where: str) -> None
 
 def _days(table: Table, not_after: datetime.date) -> Days:
     number = table.integers(3) - MJD_OF_1970
-    calendar = read_each(table.columns[1], day_of_ngl_date, expected="YYMMMDD", place=table.place)
+    calendar = read_each(table.column(1), day_of_ngl_date, expected="YYMMMDD", place=table.place)
     refuse_disagreement(number, calendar, names=("MJD", "date"), place=table.place)
     return days_within(number, not_after=not_after, place=table.place)

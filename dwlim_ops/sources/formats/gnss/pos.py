@@ -61,7 +61,7 @@ def parse_pos(
     n_header = next((n for n, (_, line) in enumerate(lines) if line[:1] == b" "), len(lines))
     station, (latitude, longitude, height_m) = _read_header(lines[:n_header], where)
     table = read_table(lines[n_header:], widths={24, 25}, expected=_LAYOUT, where=where)
-    number = read_each(table.columns[0], day_of_iso_date, expected="YYYYMMDD", place=table.place)
+    number = read_each(table.column(0), day_of_iso_date, expected="YYYYMMDD", place=table.place)
     mjd = np.floor(table.numbers(2)).astype(np.int64) - MJD_OF_1970
     refuse_disagreement(number, mjd, names=("date", "MJD"), place=table.place)
     up = table.numbers(17)
@@ -97,7 +97,7 @@ def _refuse_other_height(table: Table, height_m: Array) -> None:
         raise MalformedInputError(
             "dU and the height of the line disagree", where=table.place(row),
             expected=f"reference height + dU = {height_m[row]:.5f} m",
-            got=shown(table.columns[14][row]), remedy="get the file again",
+            got=shown(table.column(14)[row]), remedy="get the file again",
         )
 
 

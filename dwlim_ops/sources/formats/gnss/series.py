@@ -91,8 +91,8 @@ def make_series(
     Raises
     ------
     MalformedInputError
-        A sigma below a thousandth of a millimetre, no usable row, values of another unit, or a station that
-        leaves the range of +-1 m about its median.
+        A sigma below a thousandth of a millimetre, no usable row, values of another unit, or a
+        station that leaves the range of +-1 m about its median.
     """
     up_mm, sigma_mm = up * MM_PER[unit], sigma * MM_PER[unit]
     _refuse_wrong_sigma_unit(sigma_mm, unit, where)

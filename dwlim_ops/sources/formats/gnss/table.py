@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dwlim_ops.errors import MalformedInputError
+from dwlim_ops.sources.formats.gnss.aligned import Aligned, align
 from dwlim_ops.sources.formats.text import shown
 
 Array = NDArray[np.float64]
@@ -19,23 +20,36 @@ _LARGEST_INTEGER: Final = 999_999_999
 
 _DECIMAL: Final = b"0123456789+-.eE\n"
 _INTEGER: Final = b"0123456789-\n"
-_END: Final = b";"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of white-space separated fields, and the number of the line of each row.
+    """Rows of white-space separated fields, with the number of the line of each.
 
-    Where rows differ in width the columns that not all of them have are absent.
+    Parameters
+    ----------
+    rows : list of list of bytes
+        Fields of each row; empty where `aligned` holds them.
+    aligned : Aligned or None
+    line : list of int
+    where : str
+        Name of the file, for messages.
     """
 
-    columns: list[list[bytes]]
+    rows: list[list[bytes]]
+    aligned: Aligned | None
     line: list[int]
     where: str
 
     def place(self, row: int) -> str:
         """File and line of a row, for messages."""
         return f"{self.where}, line {self.line[row]}"
+
+    def column(self, index: int) -> list[bytes]:
+        """Fields of one column."""
+        if self.aligned is not None:
+            return self.aligned.column(index)
+        return [row[index] for row in self.rows]
 
     def numbers(self, index: int) -> Array:
         """One column as finite numbers.
@@ -45,6 +59,9 @@ class Table:
         MalformedInputError
             A field is not a number, or one that no quantity of these formats reaches.
         """
+        values = self.aligned.decimals(index) if self.aligned is not None else None
+        if values is not None and (np.abs(values) <= LARGEST_NUMBER).all():
+            return values
         return self._read(index, _DECIMAL, LARGEST_NUMBER, "a number")
 
     def integers(self, index: int) -> NDArray[np.int64]:
@@ -59,7 +76,7 @@ class Table:
 
     def _read(self, index: int, allowed: bytes, largest: float, kind: str) -> Array:
         """`float` alone would take `1_0`, `nan` and `inf`."""
-        items = self.columns[index]
+        items = self.column(index)
         if not b"\n".join(items).translate(None, allowed):
             try:
                 values = np.array([float(item) for item in items], dtype=np.float64)
@@ -106,10 +123,10 @@ def read_table(
         raise MalformedInputError("no row of data", where=where, expected=expected,
                                   remedy="get the file again")
     numbers = [number for number, _ in lines]
-    for width in widths:
-        columns = _split_evenly(lines, width)
-        if columns is not None:
-            return Table(columns, numbers, where)
+    if len(widths) == 1:
+        aligned = align([line for _, line in lines], *widths)
+        if aligned is not None:
+            return Table([], aligned, numbers, where)
     rows = [line.split() for _, line in lines]
     bad = next((n for n, row in enumerate(rows) if len(row) not in widths), None)
     if bad is not None:
@@ -119,23 +136,7 @@ def read_table(
             got=f"{len(rows[bad])} in {shown(lines[bad][1])}",
             remedy="get the file again; check the format of this source",
         )
-    return Table([list(column) for column in zip(*rows, strict=False)], numbers, where)
-
-
-def _split_evenly(lines: list[Line], width: int) -> list[list[bytes]] | None:
-    """Columns of a table whose rows all have `width` fields; None if they have not.
-
-    One split of the whole, with a mark at the end of each row, is five times as fast as one of
-    each line.
-    """
-    text = b" ; ".join([line for _, line in lines])
-    stride = width + 1
-    fields = text.split()
-    marks = fields[width::stride]
-    even = len(fields) == stride * len(lines) - 1 and marks == [_END] * (len(lines) - 1)
-    if not even or text.count(_END) != len(marks):
-        return None
-    return [fields[column::stride] for column in range(width)]
+    return Table(rows, None, numbers, where)
 
 
 def _fits(item: bytes, allowed: bytes, largest: float) -> bool:

@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply. Tables are copied: SQLite cannot drop a constraint that has no name."""
-    op.rename_table("granules", "granules_0001")
+    _set_aside("granules")
     op.create_table(
         "granules",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -32,8 +32,10 @@ def upgrade() -> None:
     )
     _copy("granules", "id, source, stream, key, version, valid_from, valid_to, available_at, "
                       "retrieved_at, sha256, size_bytes, quarantine_reason")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("SELECT setval(pg_get_serial_sequence('granules', 'id'), max(id)) FROM granules")
     op.create_index("ix_granules_source", "granules", ["source", "stream", "available_at"])
-    op.rename_table("products", "products_0001")
+    _set_aside("products")
     op.create_table(
         "products",
         sa.Column("product_id", sa.String(255), primary_key=True),
@@ -73,6 +75,11 @@ def upgrade() -> None:
         sa.Column("key", sa.String(255), primary_key=True),
         sa.Column("text", sa.Text, nullable=False),
     )
+
+
+def _set_aside(table: str) -> None:
+    op.execute(f"CREATE TABLE {table}_0001 AS SELECT * FROM {table}")  # noqa: S608
+    op.drop_table(table)
 
 
 def _copy(table: str, columns: str) -> None:

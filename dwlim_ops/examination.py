@@ -1,0 +1,26 @@
+"""What `dwlim doctor` looks at in one workspace."""
+
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+
+from dwlim_ops.doctor import Check, checks
+from dwlim_ops.session import Session
+
+#: A year of a region's raw files, products and pictures.
+NEEDED_BYTES = 5 * 2**30
+
+
+def examine(session: Session, now: datetime) -> list[Check]:
+    """Every check of `doctor.checks`, for the services that this region asks."""
+    workspace, services = session.workspace, session.services
+    used = services.used
+    home = Path.home()
+    return checks(
+        now=now, newest=session.ledger.newest_wall_time(),
+        endpoints={name: services.endpoints[name] for name in used} if used else {},
+        open_client=services.open, workspace=workspace.root,
+        folders=[workspace.raw, workspace.state, workspace.published],
+        needed_bytes=NEEDED_BYTES,
+        secret_files=[home / ".netrc", home / ".ecmwfdatastoresrc"] if used else [],
+        requirements=metadata.requires("dwlim-ops") or [])

@@ -1,0 +1,1 @@
+"""The outside services on this machine: `python -m tests.replicas --help`."""
