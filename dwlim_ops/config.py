@@ -58,7 +58,8 @@ class GnssSource(_Section):
 
     `already_removed` names what the producer has taken out of the series: it is not removed again.
     Rapid solutions come earlier and are replaced by the final ones. `format` is that of the files
-    of a folder; `accepted` are stations of kind "ngl" whose move or new name has been looked at.
+    of a folder. Of kind "ngl": `accepted` are stations whose move or new name has been looked at,
+    `earthquake_magnitude` has the list of possible steps count earthquakes from there on.
     """
 
     kind: Literal["sample", "folder", "ngl"]
@@ -73,6 +74,7 @@ class GnssSource(_Section):
     format: str = "up"
     unit: Literal["mm", "cm", "m"] | None = None
     accepted: tuple[str, ...] = ()
+    earthquake_magnitude: Positive | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> "GnssSource":
@@ -128,7 +130,8 @@ class LoadingSource(_Section):
     From tables in a folder ("folder"), station files ("stations") or maps ("grids") in one, or
     from GFZ Potsdam ("esmgfz"). `variables` name the up component of each product in maps;
     `step_hours` is the step of station files and maps. With `own_fallback` the atmosphere's part
-    comes from our own Green's functions while the service is down.
+    comes from our own Green's functions while the service is down. `access`: the service is asked
+    for each station, or for whole files.
     """
 
     kind: Literal["folder", "stations", "grids", "esmgfz"]
@@ -140,6 +143,7 @@ class LoadingSource(_Section):
     step_hours: Literal[1, 3, 6, 12, 24] = 24
     variables: dict[Literal["NTAL", "NTOL"], str] = {}
     own_fallback: bool = True
+    access: Literal["points", "grids"] = "points"
 
     @model_validator(mode="after")
     def _complete(self) -> "LoadingSource":

@@ -27,6 +27,7 @@ from dwlim_ops.sources.merge import (
     merge_weather,
     of_stream,
 )
+from dwlim_ops.sources.ngl_steps import newest_list
 from dwlim_ops.sources.sample import SampleGnss, SampleWeather
 from dwlim_ops.sources.splice import splice_rapid
 from dwlim_ops.sources.wide_pressure import WidePressure
@@ -81,6 +82,8 @@ def build_feeds(config: Config, root: Path, services: Services,
     sources = config.sources
     gnss = services.gnss() if sources.gnss.kind == "ngl" else _gnss(config, root)
     feeds = {"gnss": Feed(gnss, merge_gnss, ("up_mm",))}
+    if sources.gnss.kind == "ngl":
+        feeds["steps"] = Feed((services.steps(),), newest_list, ())
     weather, loading = sources.weather, sources.loading
     if weather is not None and weather.kind == "services":
         feeds["weather"] = _gridded(services.weather(geometry()))

@@ -36,7 +36,8 @@ class GriddedForcing:
     bridged: NDArray[np.bool_]
 
 
-def gridded_forcing(weather: xr.Dataset, *, reference: tuple[date, date]) -> GriddedForcing:
+def gridded_forcing(weather: xr.Dataset, *, reference: tuple[date, date],
+                    skin_serves: bool = False) -> GriddedForcing:
     """Contract `GRIDDED_WEATHER` to `FORCING`: temperature bridged, gaps at their climatology.
 
     Parameters
@@ -45,6 +46,8 @@ def gridded_forcing(weather: xr.Dataset, *, reference: tuple[date, date]) -> Gri
         Any of the contract's variables.
     reference : (date, date)
         Span of the climatology; without data in it all days count.
+    skin_serves : bool
+        Where no other temperature was ever given, that of the skin is taken as it is.
     """
     shape = weather.sizes["time"], weather.sizes["cell"]
 
@@ -54,6 +57,8 @@ def gridded_forcing(weather: xr.Dataset, *, reference: tuple[date, date]) -> Gri
     days = weather["time"].values
     gldas_k, skin_k, pressure_pa = map(
         field, ("temperature_k", "skin_temperature_k", "pressure_pa"))
+    if skin_serves and not np.isfinite(gldas_k).any():
+        gldas_k = skin_k
     bridge = fit_bridge(days, gldas_k, skin_k)
     temperature_k, _ = bridge_temperature(gldas_k, skin_k, bridge)
     flag = (FORCING_FLAGS["temperature_absent"] * np.isnan(temperature_k)

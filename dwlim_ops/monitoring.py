@@ -103,9 +103,12 @@ class _Files(SimpleHTTPRequestHandler):
 
     def send_head(self) -> Any:
         """The file asked for, or 404."""
-        path = Path(self.translate_path(self.path)).resolve()
-        inside = path.is_relative_to(Path(self.directory).resolve())
-        if not inside or any(part.startswith(".") for part in Path(self.path).parts):
+        path, root = self.translate_path(self.path), Path(self.directory).resolve()
+        try:
+            inside = Path(path).resolve().relative_to(root).parts
+        except ValueError:  # outside, or no path of a file at all
+            inside = (".",)
+        if any(part.startswith(".") for part in inside):
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
         return super().send_head()

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from dwlim_ops.archive.archive import IngestReport
+from dwlim_ops.archive.archive import IngestReport, Progress
 from dwlim_ops.contracts import TIERS, Tier, tier_of
 from dwlim_ops.correct import hydrological_displacement
 from dwlim_ops.inputs import OWN, PROXY, gridded_forcing, with_own_loading
@@ -26,6 +26,7 @@ from dwlim_ops.qc.screening import usable
 from dwlim_ops.session import Session
 from dwlim_ops.simulation import Simulated
 from dwlim_ops.sources.merge import day_streams
+from dwlim_ops.sources.ngl_steps import as_given
 from dwlim_ops.state.provenance import fingerprint
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ Array = NDArray[np.float64]
 Names = NDArray[np.str_]
 
 ONE_DAY = timedelta(days=1)
+#: Inputs whose newest day says nothing.
+HELPERS = frozenset({"wide_pressure", "steps"})
 #: Inputs that no product is computed from.
 COMPARISON_ONLY = frozenset({"grace"})
 
@@ -98,10 +101,11 @@ class PlannedDay:
     reason: str
 
 
-def ingest(session: Session, name: str, *, as_of: datetime, retrieved_at: datetime
-           ) -> list[IngestReport]:
+def ingest(session: Session, name: str, *, as_of: datetime, retrieved_at: datetime,
+           progress: Progress = lambda *_: None) -> list[IngestReport]:
     """Take in what every stream of one input offers at `as_of`."""
-    return [session.archive.ingest(source, as_of=as_of, retrieved_at=retrieved_at)
+    return [session.archive.ingest(source, as_of=as_of, retrieved_at=retrieved_at,
+                                   progress=progress)
             for source in session.feeds[name].sources]
 
 
@@ -122,10 +126,11 @@ def observe(session: Session, as_of: datetime, *, through: int | None = None) ->
         gnss["longitude_deg"].values, gnss["latitude_deg"].values)
     reference = config.region.reference_start, config.region.reference_end
     checked = check_gnss(hydrological, config.qc, reference=reference,
-                         given_steps=session.given_steps, region_distance_deg=outside)
+                         given_steps=_given_steps(session, gnss, inputs.get("steps")),
+                         region_distance_deg=outside)
     forcing, bridge = _forcing(session, inputs.get("weather"), gnss["time"].values, streams)
     newest = {name: data["time"].values[-1].astype("datetime64[D]").item()
-              for name, data in inputs.items() if data is not None and name != "wide_pressure"}
+              for name, data in inputs.items() if data is not None and name not in HELPERS}
     return Known(as_of, newest_granule, checked, forcing, streams, newest, remaining, bridge)
 
 
@@ -139,10 +144,20 @@ def _forcing(session: Session, weather: xr.Dataset | None, days: NDArray[np.date
     if "cell" not in weather.dims:
         return grid_forcing(weather, *session.geometry.cells, session.config.forcing,
                             reference=reference), None
-    made = gridded_forcing(weather, reference=reference)
+    settings = session.config.sources.weather
+    made = gridded_forcing(weather, reference=reference,
+                           skin_serves=settings is not None and settings.kind == "grids")
     bridged = np.isin(days, weather["time"].values[made.bridged])
     streams["temperature_k"][bridged] = PROXY
     return made.forcing, made.bridge
+
+
+def _given_steps(session: Session, gnss: xr.Dataset, listed: xr.Dataset | None
+                 ) -> tuple[tuple[date, str], ...]:
+    """Steps of the configured table, and of the provider's list for the stations at hand."""
+    stations = set(gnss["station"].values.tolist())
+    return (*session.given_steps,
+            *(step for step in as_given(listed) if step[1] in stations))
 
 
 def _read(session: Session, name: str, as_of: datetime, through: int) -> xr.Dataset | None:
@@ -161,7 +176,7 @@ def _streams(session: Session, inputs: dict[str, xr.Dataset | None]) -> dict[str
         feed = session.feeds[name]
         for quantity in feed.quantities:
             streams[quantity] = np.full(days.size, "", "U16")
-            if data is None:
+            if data is None or quantity not in data:
                 continue
             _, here, there = np.intersect1d(days, data["time"].values, return_indices=True)
             streams[quantity][here] = day_streams(data, quantity, feed.streams)[there]

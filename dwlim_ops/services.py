@@ -17,7 +17,7 @@ from dwlim_ops.sources.cds_jobs import CdsJobs
 from dwlim_ops.sources.ecmwf_open import EcmwfOpen
 from dwlim_ops.sources.endpoints import endpoint_table, read_netrc, read_private
 from dwlim_ops.sources.era5 import Era5, fetch_orography
-from dwlim_ops.sources.esmgfz import EsmgfzAnalysis, EsmgfzForecast
+from dwlim_ops.sources.esmgfz import EsmgfzAnalysis, EsmgfzForecast, EsmgfzGrids
 from dwlim_ops.sources.formats.grids.regrid import Cells, Regridder, cell_means
 from dwlim_ops.sources.formats.grids.weather import Orography, read_orography
 from dwlim_ops.sources.formats.sites import Sites, parse_sites
@@ -25,6 +25,7 @@ from dwlim_ops.sources.gldas import Gldas
 from dwlim_ops.sources.http import Client, Endpoint
 from dwlim_ops.sources.mascons import CsrMascons, JplMascons
 from dwlim_ops.sources.ngl import NglFinal, NglRapid
+from dwlim_ops.sources.ngl_steps import NglSteps
 from dwlim_ops.sources.ramadda import Layout
 from dwlim_ops.workspace import write_atomically
 
@@ -116,6 +117,11 @@ class Services:
         return (NglRapid(client, memory=self.memory, stations=names, accepted=accepted),
                 NglFinal(client, memory=self.memory, stations=names, accepted=accepted))
 
+    def steps(self) -> NglSteps:
+        """Possible steps of the wanted stations, by the Nevada Geodetic Laboratory."""
+        return NglSteps(self.clients("ngl")[0], stations=self.stations.name.tolist(),
+                        earthquake_magnitude=self.config.sources.gnss.earthquake_magnitude)
+
     def weather(self, geometry: RegionGeometry) -> tuple[Source, ...]:
         """ECMWF open data, ERA5T, ERA5, GLDAS early product and GLDAS, weakest first."""
         settings = self.config.sources.weather
@@ -143,6 +149,12 @@ class Services:
             raise ConfigError("key is missing or cannot be served", where="sources.loading",
                               expected="first_day, and frame 'cf' or 'cm'")
         hosts, layout = self.clients("esmgfz"), Layout(frame=settings.frame)
+        if settings.access == "grids":
+            first_year = settings.first_day.year
+            return (EsmgfzGrids(hosts, self.stations, stream="forecast", first_year=first_year,
+                                layout=layout),
+                    EsmgfzGrids(hosts, self.stations, stream="analysis", first_year=first_year,
+                                layout=layout))
         return (EsmgfzForecast(hosts, self.stations, layout=layout),
                 EsmgfzAnalysis(hosts, self.stations, first_day=settings.first_day, layout=layout))
 

@@ -45,7 +45,7 @@ class Child:
         """Start it, or start it again once its pause is over."""
         if self.alive:
             if now_s - self._started_at_s > WELL_AFTER_S:
-                self._pause_s = FIRST_PAUSE_S
+                self._pause_s, self.n_restarts = FIRST_PAUSE_S, 0
             return
         if self._process is not None:
             _log.error("%s ended with code %d; it is started again in %.0f s", self.name,
@@ -88,7 +88,7 @@ def supervise(children: Sequence[Child], *, stopping: Callable[[], bool],
     Raises
     ------
     TooManyRestartsError
-        A child ended more than `most_restarts` times.
+        A child ended more than `most_restarts` times without having lived well in between.
     """
     next_beat_s = 0.0
     try:

@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from dwlim_ops import reconcile
 from dwlim_ops.archive.archive import IngestReport
 from dwlim_ops.session import Session
+from dwlim_ops.telemetry.progress import stages
 
 
 @task(name="ingest-source", task_run_name="ingest-{name}", retries=2, retry_delay_seconds=[5, 60],
@@ -15,7 +16,9 @@ from dwlim_ops.session import Session
 def ingest_source(session: Session, name: str, as_of: datetime,
                   retrieved_at: datetime) -> list[IngestReport]:
     """One input; a failed fetch is part of the report, so a retry is for our own disk's sake."""
-    return reconcile.ingest(session, name, as_of=as_of, retrieved_at=retrieved_at)
+    with stages() as progress:
+        return reconcile.ingest(session, name, as_of=as_of, retrieved_at=retrieved_at,
+                                progress=progress)
 
 
 @flow(name="ingest", validate_parameters=False, persist_result=False)

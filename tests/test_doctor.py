@@ -115,7 +115,7 @@ def test_missing_credentials_are_told_apart_from_none_needed():
     table = endpoint_table({}, {}, {"urs.earthdata.nasa.gov": ("me", "pw-5ecret")})
     states = {name: doctor.check_credentials(name, group, now=NOW).state
               for name, group in table.items()}
-    assert {name for name, state in states.items() if state == "failed"} == {"cds", "earthscope"}
+    assert {name for name, state in states.items() if state == "failed"} == {"cds"}
     check = doctor.check_credentials("gesdisc", table["gesdisc"], now=NOW)
     assert (check.state, check.found) == ("ok", "basic, without a date of expiry")
 

@@ -18,6 +18,9 @@ from dwlim_ops.state.records import Granule
 _log = logging.getLogger(__name__)
 
 LAST_TIME: Final = datetime.max.replace(tzinfo=UTC)
+#: Fewer files than this are taken in without a word.
+LEAST_SHOWN: Final = 20
+Progress = Callable[[str, int, int], None]
 Merge = Callable[[Sequence[xr.Dataset]], xr.Dataset]
 
 
@@ -43,7 +46,8 @@ class Archive:
     damaged: dict[str, str] = field(default_factory=dict)
     _parsed: dict[str, xr.Dataset] = field(default_factory=dict)
 
-    def ingest(self, source: Source, *, as_of: datetime, retrieved_at: datetime) -> IngestReport:
+    def ingest(self, source: Source, *, as_of: datetime, retrieved_at: datetime,
+               progress: Progress = lambda *_: None) -> IngestReport:
         """Fetch every offer whose version is not recorded yet; parse it; store it; record it.
 
         Each granule is recorded as soon as it is stored, so that nothing is fetched twice. A
@@ -61,9 +65,10 @@ class Archive:
             return IngestReport(*named, 0, (str(error),))
         fetched = 0
         failed = list(source.warnings) if isinstance(source, Warns) else []
-        for offer in offers:
-            if seen.get(offer.key) == offer.version:
-                continue
+        wanted = [offer for offer in offers if seen.get(offer.key) != offer.version]
+        for number, offer in enumerate(wanted, start=1):
+            if len(wanted) >= LEAST_SHOWN:
+                progress(f"{source.name}/{source.stream}", number, len(wanted))
             known = validators.get(offer.key, NOT_KNOWN) if offer.key in usable else NOT_KNOWN
             try:
                 received = source.fetch(offer, known)

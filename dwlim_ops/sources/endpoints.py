@@ -99,15 +99,11 @@ _SERVICES: Final = {
     "csr": _Service(("https://download.csr.utexas.edu/outgoing/grace/RL0603_mascons",), 1, 1,
                     deadline_s=1800),
     "podaac": _earthdata("https://archive.podaac.earthdata.nasa.gov/podaac-ops-cumulus-protected"),
-    "earthscope": _Service(
-        ("https://gage-data.earthscope.org/archive/gnss/products/position",), 2, 2,
-        variable="EARTHSCOPE_TOKEN", max_bytes=256 * _MIB),
-    "jpl": _Service(("https://sideshow.jpl.nasa.gov",), 2, 2, max_bytes=256 * _MIB),
 }
 #: Names of all services.
 SERVICES: Final = tuple(_SERVICES)
 #: Services that give nothing to strangers.
-NEED_CREDENTIALS: Final = frozenset({"cds", "gesdisc", "opendap", "podaac", "earthscope"})
+NEED_CREDENTIALS: Final = frozenset({"cds", "gesdisc", "opendap", "podaac"})
 
 
 def endpoint_table(
@@ -122,8 +118,8 @@ def endpoint_table(
         Section `[endpoints.<name>]` of `dwlim.toml`.
     environment : mapping of str to str
         `DWLIM_<NAME>_BASE_URL` (several separated by commas) and `DWLIM_<NAME>_LOGIN_HOST` take
-        precedence over `configured`; tokens are `EARTHDATA_TOKEN`, `ECMWF_DATASTORES_KEY`,
-        `EARTHSCOPE_TOKEN` or what `token_env` names. An empty value counts as absent.
+        precedence over `configured`; tokens are `EARTHDATA_TOKEN`, `ECMWF_DATASTORES_KEY`
+        or what `token_env` names. An empty value counts as absent.
     netrc : mapping of str to (user, password)
         By host; used where there is no token, for the login host, or else for the service's own.
     datastores_file : str

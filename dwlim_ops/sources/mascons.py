@@ -9,17 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import xarray as xr
 
 from dwlim_ops.contracts import NOT_KNOWN, Offer, Received, Validators
-from dwlim_ops.errors import MalformedInputError, SourceError
+from dwlim_ops.errors import SourceError
 from dwlim_ops.sources.formats.loading.netcdf import MAGIC
-from dwlim_ops.sources.formats.mascons import Bounds, parse_land_mask, parse_mascons
+from dwlim_ops.sources.formats.mascons import Bounds, parse_mascons
 from dwlim_ops.sources.http import Client
 
 CSR_FILE: Final = "CSR_GRACE_GRACE-FO_RL0603_Mascons_all-corrections.nc"
-CSR_LAND_MASK: Final = "CSR_GRACE_GRACE-FO_RL06_Mascons_v02_LandMask.nc"
 JPL_SHORT_NAME: Final = "TELLUS_GRAC-GRFO_MASCON_CRI_GRID_RL06.3_V4"
 FIRST_DAY: Final = datetime.date(2002, 4, 1)
 _JPL_FILE: Final = re.compile(
@@ -35,15 +33,12 @@ class CsrMascons:
         Base address: the folder of the files.
     bounds_deg : tuple of float
         West, south, east, north of the region.
-    land_mask : xarray.DataArray, optional
-        From `fetch_land_mask`; becomes the variable `land`.
     """
 
     name, stream = "grace", "csr"
 
-    def __init__(self, client: Client, *, bounds_deg: Bounds,
-                 land_mask: xr.DataArray | None = None) -> None:
-        self._client, self._bounds_deg, self._land_mask = client, bounds_deg, land_mask
+    def __init__(self, client: Client, *, bounds_deg: Bounds) -> None:
+        self._client, self._bounds_deg = client, bounds_deg
 
     def offers(self, as_of: datetime.datetime) -> list[Offer]:
         """The file, to be asked for once a day; how far it reaches shows when it is read."""
@@ -66,31 +61,8 @@ class CsrMascons:
 
     def parse(self, content: bytes, offer_key: str, *, not_after: datetime.date) -> xr.Dataset:
         """Dataset of contract `GRACE`, see `formats.mascons.parse_mascons`."""
-        data = parse_mascons(content, bounds_deg=self._bounds_deg, not_after=not_after,
+        return parse_mascons(content, bounds_deg=self._bounds_deg, not_after=not_after,
                              where=offer_key)
-        if self._land_mask is not None:
-            land = self._land_mask.reindex(lat=data["lat"], lon=data["lon"], method="nearest",
-                                           tolerance=1e-3)
-            if land.dtype != np.bool_:
-                raise MalformedInputError("land mask of another grid", where=offer_key,
-                                          expected="the cells of the mascon file",
-                                          remedy="fetch the mask of this release")
-            data["land"] = (("lat", "lon"), land.values)
-        return data
-
-
-def fetch_land_mask(client: Client) -> xr.DataArray:
-    """CSR's land mask (lat, lon), True on land.
-
-    Raises
-    ------
-    SourceError
-        The provider cannot be reached.
-    MalformedInputError
-        The file is no land mask.
-    """
-    content = client.get(CSR_LAND_MASK, magic=MAGIC).content or b""
-    return parse_land_mask(content, where=CSR_LAND_MASK)
 
 
 @dataclass(frozen=True)

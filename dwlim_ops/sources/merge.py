@@ -12,6 +12,9 @@ from dwlim_ops.errors import ContractError
 DAY: Final = np.timedelta64(1, "D")
 #: Ending of the variable that says which stream a value came from.
 STREAM: Final = "_stream"
+#: The height of pressure that was brought to that of its cell.
+_AT_CELL: Final = "cell"
+_PRESSURE: Final = "pressure_pa"
 _HALF_MASCON_DEG: Final = 0.3
 _QUANTITIES: Final = ("up_mm", "_k", "_pa")
 
@@ -49,19 +52,31 @@ def merge_weather(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
 def merge_gridded_weather(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     """The same for weather of the region's cells, of which a dataset may lack variables.
 
+    Pressures at different heights never become one series: where the attribute `height` of
+    `pressure_pa` differs, only those at the height of the cell are kept.
+
     Raises
     ------
     ContractError
         Nothing to merge.
     """
     groups = [("temperature_k",), ("pressure_pa",), ("skin_temperature_k",)]
-    return _merge(datasets, "cell", groups, ("longitude_deg", "latitude_deg"))
+    heights = {_height(dataset) for dataset in datasets if _PRESSURE in dataset}
+    height = heights.pop() if len(heights) == 1 else _AT_CELL
+    same = [dataset if _height(dataset) == height
+            else dataset.drop_vars([_PRESSURE, f"{_PRESSURE}{STREAM}"], errors="ignore")
+            for dataset in datasets]
+    merged = _merge(same, "cell", groups, ("longitude_deg", "latitude_deg"))
+    if height and _PRESSURE in merged:
+        merged[_PRESSURE].attrs["height"] = height
+    return merged
 
 
 def merge_grace(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     """Mean of the solutions that have a month, on the grid and the months of the first.
 
-    Months are matched by their middle, within 10 days; cells by their nearest centre.
+    Months are matched by their middle, within 10 days; cells by their nearest centre. Where a
+    solution tells land from sea, its sea does not count.
 
     Raises
     ------
@@ -70,7 +85,9 @@ def merge_grace(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     """
     if not datasets:
         raise ContractError("nothing to merge", where="merge of mascons", expected="a dataset")
-    first, *others = datasets
+    first, *others = [
+        one.assign(twsa_mm=one["twsa_mm"].where(one["land"])) if "land" in one else one
+        for one in datasets]
     values = [first["twsa_mm"], *(
         other["twsa_mm"].reindex(time=first["time"], method="nearest",
                                  tolerance="10D")
@@ -149,6 +166,11 @@ def _merge(
     coordinates = {"time": ("time", axis.astype("datetime64[ns]")), dim: (dim, union),
                    **{key: (dim, values) for key, values in place.items()}}
     return xr.Dataset({key: (("time", dim), values) for key, values in merged.items()}, coordinates)
+
+
+def _height(dataset: xr.Dataset) -> str:
+    """What the pressure's attribute `height` says; empty without."""
+    return str(dataset[_PRESSURE].attrs.get("height", "")) if _PRESSURE in dataset else ""
 
 
 def _is_number_of(name: str) -> bool:

@@ -76,7 +76,23 @@ Report = Callable[[str, int, int], None]
 
 @contextmanager
 def stages() -> Iterator[Report]:
-    """Show several stages of known length, one after the other."""
+    """Show several stages of known length, one after the other.
+
+    Inside another progress it shows nothing: the outer one counts.
+    """
+    if _shown:
+        yield lambda *_: None
+        return
+    _shown.append("stages")
+    try:
+        with _top_level_stages() as show:
+            yield show
+    finally:
+        _shown.pop()
+
+
+@contextmanager
+def _top_level_stages() -> Iterator[Report]:
     if sys.stderr.isatty():
         with _bar() as bar:
             tasks = {}

@@ -12,7 +12,7 @@ import numpy as np
 from dwlim_ops.telemetry.logs import configure_logging
 from dwlim_ops.telemetry.progress import stages
 from flows.runtime import single_threaded
-from tests.bench import decomposition, inversion, live, networks
+from tests.bench import decomposition, inversion, live, networks, parsing
 from tests.bench.measure import (
     Row,
     configured_threads,
@@ -48,7 +48,7 @@ def _all_rows() -> list[Row]:
             lambda: decomposition.meemd_day_row(forcing),
             lambda: decomposition.meemd_all_row(n_sifts=0),
             lambda: decomposition.meemd_all_row(n_sifts=10),
-            networks.training_row, networks.serving_row,
+            networks.training_row, networks.serving_row, parsing.parsing_row,
             *_inversion_makers(first), *_inversion_makers(china_size())]
         rows = []
         for number, make in enumerate(makers, start=1):

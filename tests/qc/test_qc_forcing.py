@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dwlim_ops.contracts import FORCING, FORCING_FLAGS, check
 from dwlim_ops.errors import ContractError
 from dwlim_ops.qc import forcing as qc_forcing
-from dwlim_ops.qc.forcing import Covariance, ForcingSettings
+from dwlim_ops.qc.forcing import Covariance, ForcingSettings, fill_with_climatology
 
 DAYS = pd.date_range("2010-01-01", "2013-12-31", freq="D")
 LONGITUDE = np.array([120.0, 124.0, 128.0, 133.0, 138.0, 142.0, 146.0, 150.0])
@@ -143,3 +145,87 @@ def test_a_field_known_between_the_sites_is_better_than_the_climatology():
 def test_malformed_input_breaks_the_contract():
     with pytest.raises(ContractError, match="latitude_deg"):
         grid_forcing(weather().drop_vars("latitude_deg"), LONGITUDE, LATITUDE, SETTINGS)
+
+
+YEARS = np.arange("2010-01-01", "2014-01-01", dtype="M8[D]")
+
+
+def seasonal(days, coefficients):
+    """Mean, annual and semi-annual terms, one column a cell."""
+    since_1970 = days.astype("datetime64[D]").astype(float)
+    phase = 2 * np.pi * since_1970[:, None] / 365.25
+    return sum(np.asarray(c, float) * term for c, term in zip(coefficients, (
+        np.ones_like(phase), np.cos(phase), np.sin(phase), np.cos(2 * phase), np.sin(2 * phase)),
+        strict=True))
+
+
+PURE = seasonal(YEARS, [[280.0, 290.0, 1e5], [8, 0, 300], [-3, 1, 0], [2, 0, -50], [0.5, -1, 20]])
+
+
+def test_a_seasonal_signal_with_gaps_is_filled_exactly():
+    hidden = np.random.default_rng(3).random(PURE.shape) < 0.3
+    hidden[500:900] = True
+    filled = fill_with_climatology(YEARS, np.where(hidden, np.nan, PURE), reference=REFERENCE)
+    np.testing.assert_allclose(filled, PURE, rtol=1e-10)
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.integers(1, 400), st.floats(0.0, 1.0))
+def test_filling_keeps_what_is_there_and_its_own_argument(seed, n_days, share):
+    random = np.random.default_rng(seed)
+    values = random.normal(280.0, 5.0, (n_days, 4))
+    values[random.random(values.shape) < share] = np.nan
+    values[:, 3] = np.nan
+    before = values.copy()
+    filled = fill_with_climatology(YEARS[:n_days], values, reference=REFERENCE)
+    np.testing.assert_array_equal(values, before)
+    there = np.isfinite(values)
+    np.testing.assert_array_equal(filled[there], values[there])
+    assert (np.isfinite(filled).all(axis=0) == there.any(axis=0)).all()
+
+
+def test_filling_a_filled_record_changes_nothing():
+    values = np.where(np.random.default_rng(5).random(PURE.shape) < 0.4, np.nan, PURE)
+    once = fill_with_climatology(YEARS, values, reference=REFERENCE)
+    np.testing.assert_array_equal(fill_with_climatology(YEARS, once, reference=REFERENCE), once)
+
+
+def test_fewer_than_thirty_days_give_their_mean():
+    few = np.full(PURE.shape, np.nan)
+    chosen = np.arange(0, 29 * 40, 40)
+    few[chosen] = PURE[chosen]
+    few[0, 1:] = np.nan
+    few[:, 2] = np.nan
+    few[29 * 40] = np.nan, PURE[29 * 40, 1], np.nan
+    filled = fill_with_climatology(YEARS, few, reference=REFERENCE)
+    absent = np.isnan(few)
+    for cell in (0, 1):
+        mean = np.nanmean(few[:, cell])
+        np.testing.assert_allclose(filled[absent[:, cell], cell], mean, rtol=1e-12)
+    assert np.isnan(filled[:, 2]).all()
+    few[29 * 40, 0] = PURE[29 * 40, 0]
+    filled = fill_with_climatology(YEARS, few, reference=REFERENCE)
+    np.testing.assert_allclose(filled[:, 0], PURE[:, 0], rtol=1e-8)
+
+
+def test_the_climatology_is_that_of_the_reference_span_where_it_holds_enough():
+    inside = (np.datetime64(REFERENCE[0]) <= YEARS) & (np.datetime64(REFERENCE[1]) >= YEARS)
+    warmer = PURE + np.where(inside, 0.0, 10.0)[:, None]
+    values = warmer.copy()
+    values[::7] = np.nan
+    filled = fill_with_climatology(YEARS, values, reference=REFERENCE)
+    np.testing.assert_allclose(filled[::7], PURE[::7], rtol=1e-10)
+    only_later = np.where(inside[:, None], np.nan, warmer)
+    only_later[np.flatnonzero(inside)[:29]] = PURE[np.flatnonzero(inside)[:29]]
+    filled = fill_with_climatology(YEARS, only_later, reference=REFERENCE)
+    everything = fill_with_climatology(YEARS, only_later, reference=(YEARS[0].item(),
+                                                                     YEARS[-1].item()))
+    np.testing.assert_array_equal(filled, everything)
+
+
+def test_days_after_the_reference_span_do_not_change_what_is_filled():
+    values = np.where(np.random.default_rng(6).random(PURE.shape) < 0.2, np.nan, PURE + 1.0)
+    for end in (1096, 1200):
+        np.testing.assert_array_equal(
+            fill_with_climatology(YEARS, values, reference=REFERENCE)[:end],
+            fill_with_climatology(YEARS[:end], values[:end], reference=REFERENCE))

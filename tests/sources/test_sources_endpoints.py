@@ -26,8 +26,7 @@ def _table(configured=None, environment=None, netrc=None, **options):
 def test_every_service_of_the_project_is_there_and_none_is_dead():
     table = _table()
     assert set(table) == set(SERVICES) == {
-        "ngl", "cds", "gesdisc", "cmr", "opendap", "esmgfz", "ecmwf_open", "csr", "podaac",
-        "earthscope", "jpl"}
+        "ngl", "cds", "gesdisc", "cmr", "opendap", "esmgfz", "ecmwf_open", "csr", "podaac"}
     assert set(SERVICES) >= NEED_CREDENTIALS
     addresses = [e.base_url for group in table.values() for e in group]
     assert not [a for a in addresses if "hydro1" in a]

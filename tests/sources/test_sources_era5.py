@@ -238,10 +238,29 @@ def test_d_m_a_slow_job_goes_on_and_is_resumed_by_a_new_process(cds, notes):
     cds.polls_until_done = 1000
     with pytest.raises(SourceError, match="not ready yet"):
         source.fetch(offer)
-    assert list(notes.values()) == list(cds.jobs)
+    assert list(notes.values()) == [f"{job} {NOW.date()}" for job in cds.jobs]
     cds.polls_until_done = 0
     assert source_of(cds, notes).fetch(offer).content
     assert len(cds.asked("/execution", "POST")) == 1
+    assert notes == {}
+
+
+def test_d_a_job_that_never_ends_is_given_up_after_a_day_and_submitted_anew(cds, notes):
+    source = source_of(cds, notes)
+    offer = offer_of(source)
+    cds.inject(CdsFault.ACCEPTED_FOREVER)
+    with pytest.raises(SourceError, match="not ready yet"):
+        source.fetch(offer)
+    cds.fault = None
+    for days, n_jobs in ((1, 1), (2, 2)):
+        later = source_of(cds, notes)
+        later.offers(NOW + datetime.timedelta(days=days))
+        if days == 1:
+            with pytest.raises(SourceError, match="not ready yet"):
+                later.fetch(offer)
+        else:
+            assert later.fetch(offer).content
+        assert len(cds.jobs) == n_jobs
     assert notes == {}
 
 

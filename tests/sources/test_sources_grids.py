@@ -27,7 +27,6 @@ from dwlim_ops.sources.formats.grids.regrid import (
     Regridder,
     cell_means,
     overlap_shares,
-    sample_points,
 )
 from dwlim_ops.sources.formats.grids.weather import (
     daily_weather,
@@ -509,24 +508,6 @@ def test_an_irregular_grid_is_refused(axis):
 def test_cells_need_a_place_and_a_height():
     with pytest.raises(ConfigError, match="without place"):
         Cells(np.zeros(2), np.zeros(2), 1.0, np.array([0.0, np.nan]))
-
-
-@settings(LAW, max_examples=8)
-@given(st.floats(-400, 400), st.floats(-89, 89))
-def test_bilinear_samples_are_exact_for_bilinear_fields(longitude, latitude):
-    lon, lat = np.arange(-180, 180, 1.0), np.arange(-90, 91, 1.0)
-    field = np.cos(np.radians(lon))[None, :] * 10 + lat[:, None]
-    found = sample_points(grid_of(field, lon, lat), np.array([longitude]), np.array([latitude]))
-    assert dict(found.sizes) == {"time": 25, "point": 1}
-    assert found["sp"].values[0, 0] == pytest.approx(
-        10 * np.cos(np.radians(longitude)) + latitude, abs=2e-3)
-
-
-def test_samples_outside_are_absent_and_a_cut_grid_may_cross_the_date_line():
-    lon = np.array([-180.0, -179.5, 179.0, 179.5])
-    grid = grid_of(np.array([180.0, 180.5, 179.0, 179.5]), lon)
-    found = sample_points(grid, np.array([179.75, -179.75, 181.0, 10.0]), np.full(4, 49.0))
-    assert found["sp"].values[0] == pytest.approx([179.75, 180.25, np.nan, np.nan], nan_ok=True)
 
 
 # Height of the pressure.

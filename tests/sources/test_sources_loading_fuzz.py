@@ -16,7 +16,7 @@ from dwlim_ops.sources.folder_loading import FolderLoadingStations
 from dwlim_ops.sources.formats.grids.isolated import IsolatedReader
 from dwlim_ops.sources.formats.loading import netcdf
 from dwlim_ops.sources.formats.loading.listing import parse_listing
-from dwlim_ops.sources.formats.mascons import parse_land_mask, parse_mascons
+from dwlim_ops.sources.formats.mascons import parse_mascons
 from dwlim_ops.sources.formats.sites import Sites
 from dwlim_ops.sources.ramadda import Layout
 
@@ -136,12 +136,3 @@ def test_mascons(content, scaled):
                                  not_after=TODAY, scaled=scaled), GRACE)
 
 
-@settings(FRUGAL, max_examples=15)
-@given(content=damaged([mascons.land_mask(spacing=30.0)]))
-@pytest.mark.usefixtures("_short_limit")
-def test_land_mask(content):
-    try:
-        mask = parse_land_mask(content, where="mask")
-    except MalformedInputError:
-        return
-    assert mask.dtype == np.bool_

@@ -13,9 +13,9 @@ from werkzeug import Response
 from dwlim_ops.contracts import GRACE, Source, check
 from dwlim_ops.errors import MalformedInputError, SourceError
 from dwlim_ops.geometry import Basins, make_grid
-from dwlim_ops.sources.formats.mascons import parse_land_mask, parse_mascons
+from dwlim_ops.sources.formats.mascons import parse_mascons
 from dwlim_ops.sources.http import Client, Endpoint
-from dwlim_ops.sources.mascons import CSR_FILE, CsrMascons, JplMascons, fetch_land_mask
+from dwlim_ops.sources.mascons import CSR_FILE, CsrMascons, JplMascons
 from dwlim_ops.verify.grace import grace_of_basins
 
 NOW = datetime.datetime(2018, 9, 1, 6, tzinfo=datetime.UTC)
@@ -114,16 +114,6 @@ def test_a_fill_value_that_is_not_declared_is_refused():
         parse(like.mascons("csr", fill_declared=False), bounds=(-160.0, -10.0, -140.0, 10.0))
 
 
-def test_the_land_mask_is_read_and_checked():
-    mask = parse_land_mask(like.land_mask(), where="mask")
-    assert mask.sel(lon=101.0).all()
-    assert not mask.sel(lon=-101.0).any()
-    with pytest.raises(MalformedInputError, match="no land mask"):
-        parse_land_mask(like.land_mask(wrong=True), where="mask")
-    with pytest.raises(MalformedInputError, match="no land mask"):
-        parse_land_mask(like.mascons("csr"), where="mask")
-
-
 def client_of(httpserver, path=""):
     return Client(Endpoint(httpserver.url_for(path), attempts=1, requests_per_second=1e6,
                            deadline_s=10), user_agent="test")
@@ -138,22 +128,14 @@ def test_csr_is_asked_once_a_day_and_may_answer_unchanged(httpserver):
         return Response(content, headers={"Last-Modified": "Sun, 27 Sep 2026 00:00:00 GMT"})
 
     httpserver.expect_request(f"/{CSR_FILE}").respond_with_handler(answer)
-    httpserver.expect_request("/CSR_GRACE_GRACE-FO_RL06_Mascons_v02_LandMask.nc").respond_with_data(
-        like.land_mask())
     with client_of(httpserver) as client:
-        source: Source = CsrMascons(client, bounds_deg=AUSTRALIA,
-                                    land_mask=fetch_land_mask(client))
+        source: Source = CsrMascons(client, bounds_deg=AUSTRALIA)
         offer = source.offers(NOW)[0]
         assert offer.version != source.offers(NOW + datetime.timedelta(days=1))[0].version
         received = source.fetch(offer)
         data = source.parse(received.content, offer.key, not_after=TODAY)
         assert source.fetch(offer, received.validators).content is None
     check(data, GRACE, where="csr")
-    assert data["land"].values.all()
-    other = CsrMascons(client, bounds_deg=AUSTRALIA,
-                       land_mask=parse_land_mask(like.land_mask(spacing=3.0), where="mask"))
-    with pytest.raises(MalformedInputError, match="another grid"):
-        other.parse(content, offer.key, not_after=TODAY)
 
 
 class Earthdata:

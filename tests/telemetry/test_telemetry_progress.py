@@ -116,3 +116,14 @@ def test_logs_are_plain_lines_on_standard_error(monkeypatch, verbose, levels):
     assert [line.split()[2] for line in lines] == levels
     assert all(line.endswith("a fact") for line in lines)
     assert warning.endswith("WARNING their warning")
+
+
+def test_stages_inside_another_progress_show_nothing(caplog):
+    with caplog.at_level("INFO"), progress("outer", 2) as advance, stages() as show:
+        show("inner", 1, 1)
+        advance("")
+    assert "outer" in caplog.text
+    assert "inner" not in caplog.text
+    with caplog.at_level("INFO"), stages() as show:
+        show("inner", 1, 1)
+    assert "inner" in caplog.text

@@ -84,28 +84,6 @@ def _decode(content: bytes, *, bounds_deg: Bounds, not_after: datetime.date, sca
     return _dataset(values, (start[order], end[order]), maps, scaled=scaled)
 
 
-def parse_land_mask(content: bytes, *, where: str) -> xr.DataArray:
-    """Read CSR's land mask, `LO_val` (lat, lon), 1 on land.
-
-    Raises
-    ------
-    MalformedInputError
-        Not such a file.
-    """
-    return decoded_apart(_decode_land_mask, content, where=where)["land"]
-
-
-def _decode_land_mask(content: bytes, *, where: str) -> xr.Dataset:
-    with netcdf_dataset(content) as data:
-        if not _is_map(data, "LO_val"):
-            raise MalformedInputError("no land mask", where=where, expected="LO_val (lat, lon)",
-                                      got=", ".join(map(str, data.variables)))
-        mask = normalise_grid(data[["LO_val"]].load(), where=where)["LO_val"]
-    if not np.isin(mask.values, (0.0, 1.0)).all():
-        raise MalformedInputError("no land mask", where=where, expected="zeros and ones")
-    return xr.Dataset({"land": mask == 1.0})
-
-
 def _refuse_other_layout(data: xr.Dataset, where: str) -> None:
     held = data.variables.get(_VARIABLE)
     if held is None or held.dims != ("time", "lat", "lon") or not held.size:

@@ -171,33 +171,3 @@ def _weighted(shares: csr_array, filled: Array, present: NDArray[np.bool_],
     total = (shares @ filled.T).T
     enough = covered >= max(minimum_share - 1e-9, 1e-9)
     return np.divide(total, covered, out=np.full(total.shape, np.nan), where=enough)
-
-
-def sample_points(grid: xr.Dataset, longitude_deg: Array, latitude_deg: Array) -> xr.Dataset:
-    """Bilinear value of every variable at points.
-
-    Parameters
-    ----------
-    grid : xarray.Dataset
-        Variables (..., lat, lon) as `read_grid` gives them.
-    longitude_deg, latitude_deg : ndarray (point,)
-        Any convention of longitude.
-
-    Returns
-    -------
-    xarray.Dataset
-        Variables (..., point); NaN outside of the grid, and beside a point without a value. Across
-        the last meridian of a global grid it interpolates too.
-    """
-    lon = grid["lon"].values
-    gaps = np.diff(lon, append=lon[0] + 360.0)
-    start = (int(np.argmax(gaps)) + 1) % lon.size
-    unrolled = np.roll(lon, -start)
-    unrolled = np.where(unrolled < unrolled[0], unrolled + 360.0, unrolled)
-    ordered = grid.roll(lon=-start, roll_coords=False).assign_coords(lon=unrolled)
-    if lon.size > 1 and gaps.max() < 1.5 * np.median(gaps):
-        first = ordered.isel(lon=[0])
-        ordered = xr.concat([ordered, first.assign_coords(lon=first["lon"] + 360.0)], "lon",
-                            data_vars="minimal", coords="minimal", compat="override", join="outer")
-    inside = unrolled[0] + (np.asarray(longitude_deg) - unrolled[0]) % 360.0
-    return ordered.interp(lon=("point", inside), lat=("point", np.asarray(latitude_deg, float)))
