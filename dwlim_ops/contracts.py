@@ -135,7 +135,7 @@ LOADING: Final = Contract(
 
 GRACE: Final = Contract(
     "grace",
-    {"twsa_mm": Variable(("time", "lat", "lon"), "mm", "water storage anomaly", -25e3, 25e3)},
+    {"twsa_mm": Variable(("time", "lat", "lon"), "mm", "water storage anomaly", -3000, 3000)},
     {"time": TIME},
 )
 

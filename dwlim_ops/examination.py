@@ -5,6 +5,7 @@ from importlib import metadata
 from pathlib import Path
 
 from dwlim_ops.doctor import Check, checks
+from dwlim_ops.errors import ConfigError
 from dwlim_ops.session import Session
 
 #: A year of a region's raw files, products and pictures.
@@ -14,11 +15,14 @@ NEEDED_BYTES = 5 * 2**30
 def examine(session: Session, now: datetime) -> list[Check]:
     """Every check of `doctor.checks`, for the services that this region asks."""
     workspace, services = session.workspace, session.services
-    used = services.used
-    home = Path.home()
+    used, home = services.used, Path.home()
+    try:
+        endpoints = {name: services.endpoints[name] for name in used} if used else {}
+    except ConfigError as error:
+        return [Check("endpoints", "failed", error.what + ": " + error.where, error.remedy)]
     return checks(
         now=now, newest=session.ledger.newest_wall_time(),
-        endpoints={name: services.endpoints[name] for name in used} if used else {},
+        endpoints=endpoints,
         open_client=services.open, workspace=workspace.root,
         folders=[workspace.raw, workspace.state, workspace.published],
         needed_bytes=NEEDED_BYTES,

@@ -57,14 +57,14 @@ def gridded_forcing(weather: xr.Dataset, *, reference: tuple[date, date],
     days = weather["time"].values
     gldas_k, skin_k, pressure_pa = map(
         field, ("temperature_k", "skin_temperature_k", "pressure_pa"))
-    if skin_serves and not np.isfinite(gldas_k).any():
+    given = np.isfinite(gldas_k).any(axis=1)
+    if skin_serves and not given.any():
         gldas_k = skin_k
     bridge = fit_bridge(days, gldas_k, skin_k)
     temperature_k, _ = bridge_temperature(gldas_k, skin_k, bridge)
     flag = (FORCING_FLAGS["temperature_absent"] * np.isnan(temperature_k)
             + FORCING_FLAGS["pressure_absent"] * np.isnan(pressure_pa)).astype(np.uint8)
-    bridged = np.asarray(
-        np.isfinite(temperature_k).any(axis=1) & ~np.isfinite(gldas_k).any(axis=1))
+    bridged = np.asarray(np.isfinite(temperature_k).any(axis=1) & ~given)
     dims = ("time", "cell")
     forcing = xr.Dataset(
         {"temperature_k": (dims, fill_with_climatology(days, temperature_k, reference=reference)),

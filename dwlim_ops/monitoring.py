@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +20,9 @@ from dwlim_ops.telemetry.metrics import Facts, LedgerCollector
 
 _log = logging.getLogger(__name__)
 
+#: The error of the newest day is that of so many days.
+ERROR_DAYS = 120
+
 
 def gather(ledger: Ledger, region: str) -> Facts:
     """The facts of this moment, from the ledger alone."""
@@ -27,7 +30,8 @@ def gather(ledger: Ledger, region: str) -> Facts:
     tiers = [record.tier for record in newest.values()]
     ticks = ledger.ticks(limit=1)
     streams = ledger.newest_of_streams()
-    leads = revision_leads(ledger.basin_rows(newest_only=False),
+    recent = max(newest) - timedelta(days=ERROR_DAYS) if newest else None
+    leads = revision_leads(ledger.basin_rows(newest_only=False, first=recent),
                            as_of=max((record.as_of for record in newest.values()),
                                      default=datetime.min.replace(tzinfo=UTC)))
     refused = [granule.source for granule in ledger.quarantined_now()]
@@ -37,7 +41,7 @@ def gather(ledger: Ledger, region: str) -> Facts:
         last_tick_s=ticks[0].started_at.timestamp() if ticks else None,
         last_tick_outcome=ticks[0].outcome if ticks else None,
         newest_published_day_s=_seconds(max(newest)) if newest else None,
-        published_days_by_tier={tier: tiers.count(tier) for tier in set(tiers)},
+        published_by_tier={tier: tiers.count(tier) for tier in set(tiers)},
         newest_granule_s={key: at.timestamp() for key, (at, _) in streams.items()},
         newest_granule_day_s={key: _seconds(day) for key, (_, day) in streams.items()},
         refused_granules={name: refused.count(name) for name in {key[0] for key in streams}},

@@ -26,7 +26,7 @@ from dwlim_ops.products.contents import (
     SimulatedTable,
     StationTable,
 )
-from dwlim_ops.products.daily import DayProduct, build, station_used
+from dwlim_ops.products.daily import CHANGE, DayProduct, build, station_used
 from dwlim_ops.products.maps import day_map
 from dwlim_ops.products.plots import basin_plot
 from dwlim_ops.products.revisions import leads_to_csv, revision_leads, statistics, statistics_to_csv
@@ -51,7 +51,7 @@ def publish_day(session: Session, known: Known, planned: PlannedDay, day: DayEst
     content = encode.to_bytes(product)
     path = tree.product_path(session.config.region.name, planned.day, planned.revision)
     write_atomically(session.workspace.staging / Path(path).name, content)
-    change = product.root.attrs.get("change_from_previous_revision_rms_mm")
+    change = product.root.attrs.get(CHANGE)
     record = ProductRecord(
         str(product.root.attrs["id"]), planned.day, planned.tier, planned.revision, known.as_of,
         known.newest_granule, planned.parts, path, tree.sha256(content), content_sha256(product),
@@ -61,15 +61,21 @@ def publish_day(session: Session, known: Known, planned: PlannedDay, day: DayEst
     return record
 
 
-def assemble(session: Session, known: Known, planned: PlannedDay, day: DayEstimates
+def assemble(session: Session, known: Known, planned: PlannedDay, day: DayEstimates, *,
+             published_as: ProductRecord | None = None
              ) -> tuple[DayProduct, tuple[BasinRow, ...]]:
-    """The product of a day and its basin means; nothing is written."""
+    """The product of a day and its basin means; nothing is written.
+
+    With `published_as` the change from the previous revision is the recorded one.
+    """
     results = _results(day)
     provenance = _provenance(session, known, planned, results)
     product = build(session.geometry.grid, results, _stations(known, planned.day, day),
                     _simulated(session, known, day), provenance,
-                    previous=_previous(session, planned),
+                    previous=None if published_as else _previous(session, planned),
                     limits=session.config.products.flag_beyond)
+    if published_as is not None and published_as.change_rms_mm is not None:
+        product.root.attrs[CHANGE] = published_as.change_rms_mm
     product.root.attrs["content_sha256"] = content_sha256(product)
     rows = basin_rows(session.geometry.basins, results, provenance,
                       basin_sigma_mm=day.basin_sigma_mm)

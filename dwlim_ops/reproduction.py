@@ -47,7 +47,7 @@ def reproduce(workspace: Workspace, product_id: str) -> Reproduction:
     finally:
         session.close()
     with TemporaryDirectory(prefix="dwlim-reproduce-") as folder:
-        unpack_settings(settings, Path(folder))
+        unpack_settings(settings, Path(folder), root=workspace.root)
         then = Session(workspace, settings_root=Path(folder))
         try:
             with then.serving(record.parts["bundle"]):
@@ -79,7 +79,8 @@ def _compare(session: Session, record: ProductRecord) -> Reproduction:
     parts = fingerprints(session, known, record.day)
     planned = PlannedDay(record.day, dict(record.parts), known.tier_of(record.day),
                          record.revision, "reproduced")
-    product, _ = assemble(session, known, planned, estimate_day(session, known, record.day))
+    product, _ = assemble(session, known, planned, estimate_day(session, known, record.day),
+                          published_as=record)
     recorded, content = dict(record.parts), encode.to_bytes(product)
     return Reproduction(
         record.product_id, sha256(content) == record.sha256,

@@ -1,5 +1,7 @@
 """The outside services of a region as sources: one client an address, shared by its sources."""
 
+import logging
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,12 +13,12 @@ import numpy as np
 from dwlim_ops import __version__
 from dwlim_ops.config import Config
 from dwlim_ops.contracts import Memory, Source
-from dwlim_ops.errors import ConfigError, SourceError
+from dwlim_ops.errors import ConfigError, MalformedInputError, SourceError
 from dwlim_ops.region import RegionGeometry
 from dwlim_ops.sources.cds_jobs import CdsJobs
 from dwlim_ops.sources.ecmwf_open import EcmwfOpen
 from dwlim_ops.sources.endpoints import endpoint_table, read_netrc, read_private
-from dwlim_ops.sources.era5 import Era5, fetch_orography
+from dwlim_ops.sources.era5 import Era5, area_of, fetch_orography
 from dwlim_ops.sources.esmgfz import EsmgfzAnalysis, EsmgfzForecast, EsmgfzGrids
 from dwlim_ops.sources.formats.grids.regrid import Cells, Regridder, cell_means
 from dwlim_ops.sources.formats.grids.weather import Orography, read_orography
@@ -28,6 +30,8 @@ from dwlim_ops.sources.ngl import NglFinal, NglRapid
 from dwlim_ops.sources.ngl_steps import NglSteps
 from dwlim_ops.sources.ramadda import Layout
 from dwlim_ops.workspace import write_atomically
+
+_log = logging.getLogger(__name__)
 
 USER_AGENT: Final = "dwlim-ops/{version} (https://github.com/dwlim-ops; {contact})"
 
@@ -54,7 +58,7 @@ class Services:
     config: Config
     root: Path
     kept: Path
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     home: Path
     memory: Memory
     _clients: dict[str, tuple[Client, ...]] = field(default_factory=dict)
@@ -93,7 +97,12 @@ class Services:
         http = self.config.http
         agent = USER_AGENT.format(version=__version__, contact=http.contact or "no contact given")
         return Client(endpoint, user_agent=agent, proxies=dict(http.proxies),
-                      ca_file=None if http.ca_file is None else self.root / http.ca_file)
+                      ca_file=self._ca_file)
+
+    @property
+    def _ca_file(self) -> Path | None:
+        file = self.config.http.ca_file
+        return None if file is None else self.root / file
 
     def close(self) -> None:
         """Close every connection."""
@@ -131,7 +140,7 @@ class Services:
                               expected="a date: nothing before it is asked for")
         cds = self.clients("cds")[0]
         jobs = CdsJobs(cds, self.memory, patience_s=settings.job_patience_s,
-                       proxies=dict(self.config.http.proxies))
+                       proxies=dict(self.config.http.proxies), ca_file=self._ca_file)
         cells, orography = self._cells(geometry, jobs)
         data = self.clients("opendap" if settings.gldas_access == "dap4" else "gesdisc")[0]
         cmr = self.clients("cmr")[0]
@@ -168,12 +177,16 @@ class Services:
     def _cells(self, geometry: RegionGeometry, jobs: CdsJobs) -> tuple[Cells, Orography | None]:
         """The region's cells with their mean height, where the model's ground is known."""
         flat = cells_of(geometry)
-        path = self.kept / f"{self.config.region.name}_era5_orography.grib"
+        place = zlib.crc32(repr(area_of(flat)).encode())
+        path = self.kept / f"{self.config.region.name}_era5_orography_{place:08x}.grib"
         if not path.exists():
             try:
-                write_atomically(path, fetch_orography(jobs, flat))
-            except SourceError:
+                content = fetch_orography(jobs, flat)
+                read_orography(content, where=path.name)
+            except (SourceError, MalformedInputError) as error:
+                _log.warning("pressure stays at the height of the model's ground: %s", error)
                 return flat, None
+            write_atomically(path, content)
         orography = read_orography(path.read_bytes(), where=path.name)
         shares = Regridder(flat).weights(orography.grid, where=path.name)
         height_m = cell_means(orography.grid["height_m"].values[None], shares)[0]

@@ -29,7 +29,7 @@ from dwlim_ops.invert.tuning import choose_beta
 from dwlim_ops.region import RegionGeometry, load_region
 from dwlim_ops.regions import region_folder
 from dwlim_ops.services import Services
-from dwlim_ops.settings import settings_content
+from dwlim_ops.settings import NOT_OF_PRODUCTS, settings_content
 from dwlim_ops.simulate.bundle import read_bundle
 from dwlim_ops.simulate.store import CURRENT, resolve
 from dwlim_ops.simulation import CellSimulator, bind
@@ -43,9 +43,6 @@ from dwlim_ops.workspace import Workspace
 _log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
-
-#: Tables of the configuration that no product depends on.
-NOT_OF_PRODUCTS = {"http", "endpoints", "schedule", "training", "daemon", "ledger", "retention"}
 
 #: Eq. (10) of the paper, with unit sigma.
 PAPER_BETA = 0.01
@@ -65,7 +62,8 @@ class Session:
         self.settings_root = settings_root or workspace.root
         self.config: Config = read_config(self.settings_root / workspace.config_file.name)
         workspace.state.mkdir(parents=True, exist_ok=True)
-        ledger = self.config.ledger
+        present = self.config if settings_root is None else read_config(workspace.config_file)
+        ledger, self._store = present.ledger, present.models.store
         url = workspace.ledger_url if ledger.url == "sqlite" else ledger.url
         self.ledger = Ledger(url, lock_timeout_s=ledger.lock_timeout_s)
         self.archive = Archive(RawStore(workspace.raw), self.ledger)
@@ -113,7 +111,7 @@ class Session:
     @property
     def model_store(self) -> Path:
         """The configured model store, or the one that comes with the code."""
-        store = self.config.models.store
+        store = self._store
         return built_in_models() if store is None else self.workspace.root / store
 
     @cached_property

@@ -10,18 +10,21 @@ from dwlim_ops.config import Config
 from dwlim_ops.errors import StoreError
 
 SCHEMA_VERSION = 1
+#: Tables of the configuration that no product depends on.
+NOT_OF_PRODUCTS = {"http", "endpoints", "schedule", "training", "daemon", "ledger", "retention"}
 
 
 def settings_content(config: Config, root: Path) -> bytes:
     """The configuration as TOML, and the text of outline, basins, sites and steps by their path."""
     files = {str(path): (root / path).read_text() for path in _named_files(config)}
-    toml = tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+    toml = tomli_w.dumps(config.model_dump(
+        mode="json", exclude_none=True, exclude=NOT_OF_PRODUCTS))
     return json.dumps({"schema_version": SCHEMA_VERSION, "toml": toml, "files": files},
                       sort_keys=True).encode()
 
 
-def unpack_settings(content: bytes, folder: Path) -> None:
-    """Lay the configuration and its files into an empty folder, as they lay in the workspace.
+def unpack_settings(content: bytes, folder: Path, *, root: Path) -> None:
+    """Lay the configuration and its files into an empty folder, as they lay below `root`.
 
     Raises
     ------
@@ -31,15 +34,16 @@ def unpack_settings(content: bytes, folder: Path) -> None:
     settings: dict[str, Any] = json.loads(content)
     (folder / "dwlim.toml").write_text(settings["toml"])
     for name, text in settings["files"].items():
-        path = folder / name
-        if path.resolve().is_relative_to(folder.resolve()):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        elif not path.is_file() or path.read_text() != text:
+        here, there = folder / name, root / name
+        if here.resolve().is_relative_to(folder.resolve()):
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.write_text(text)
+            continue
+        if not Path(name).is_absolute() or not there.is_file() or there.read_text() != text:
             raise StoreError(
-                "a file of the configuration has changed since", where=name,
-                expected="the content that the product was made with",
-                remedy="restore it, or keep such files inside of the workspace")
+                "a file of the configuration has changed since, or cannot be told apart",
+                where=name, expected="the content that the product was made with",
+                remedy="restore it; keep such files inside of the workspace")
 
 
 def _named_files(config: Config) -> list[Path]:

@@ -112,4 +112,4 @@ def supervise(children: Sequence[Child], *, stopping: Callable[[], bool],
 def _dying_with_parent() -> list[str]:
     """Prefix of a command that has the kernel end it if the supervisor is killed (util-linux)."""
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

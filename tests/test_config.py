@@ -102,7 +102,7 @@ def test_a_value_that_cannot_be_used_is_named(content, key, value):
 
 
 @pytest.mark.parametrize("key", [
-    "region", "sources", "region.outline", "region.reference_end", "sources.gnss.latency_days",
+    "region", "sources", "region.outline", "region.reference_end",
     "training.small.features", "training.small.test",
 ])
 def test_a_missing_key_is_named(content, key):
@@ -123,8 +123,8 @@ def test_a_missing_key_is_named(content, key):
     ({"inversion.beta": "paper"}, "sigma = 'unit'"),
     ({"sources.gnss.rapid_folder": "a"}, "rapid_folder and rapid_latency_days go together"),
     ({"sources.gnss.rapid_latency_days": 1}, "rapid_folder and rapid_latency_days go together"),
-    ({"sources.weather.preview_latency_days": 1}, "streams of the sample"),
-    ({"sources.weather.era5t_latency_days": 5}, "streams of the sample"),
+    ({"sources.weather.preview_latency_days": 1}, "belong to the sample"),
+    ({"sources.weather.era5t_latency_days": 5}, "belong to the sample"),
     ({"ledger.url": "sqlite:///elsewhere.db"}, "postgresql+psycopg://"),
     ({"ledger.url": "mysql://db/x"}, "postgresql+psycopg://"),
     ({"ledger.url": "postgresql+psycopg://me:secret@db/x"}, "no password in the file"),

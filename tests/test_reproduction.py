@@ -67,7 +67,7 @@ def other_bundle(workspace, bundle):
 
 
 def test_nothing_that_happened_since_changes_a_byte(served, trained_bundle):
-    """Another configuration, another bundle, changed and deleted files, and new revisions."""
+    """Another configuration and bundle; changed, deleted and late files; new revisions."""
     before = {product_id: recorded(served, product_id) for product_id in (FIRST, SECOND)}
     content = synthetic.configuration()
     content["inversion"] = {"beta": 0.2}
@@ -80,7 +80,9 @@ def test_nothing_that_happened_since_changes_a_byte(served, trained_bundle):
         f"{line.split()[0]} {float(line.split()[1]) + 9.0:.4f} 1.0000" for line in lines])
     (gnss / "s001.up").unlink()
     stations = served.root / "region/stations.csv"
-    synthetic.edit(stations, lambda lines: [line.replace("S002,1", "S002,-1") for line in lines])
+    synthetic.edit(stations, lambda lines: [
+        *(line.replace("S002,1", "S002,-1") for line in lines), "S030,15.0,45.0"])
+    (gnss / "s030.up").write_bytes((gnss / "s000.up").read_bytes())
     session = Session(Workspace(served.root))
     later = AS_OF + timedelta(days=1)
     run_tick(session, later, now=later)

@@ -11,7 +11,7 @@ from dwlim_ops.config import read_config
 from dwlim_ops.errors import StoreError
 from dwlim_ops.scaffold import scaffold
 from dwlim_ops.session import Session
-from dwlim_ops.settings import settings_content, unpack_settings
+from dwlim_ops.settings import NOT_OF_PRODUCTS, settings_content, unpack_settings
 from dwlim_ops.workspace import Workspace
 
 
@@ -41,7 +41,8 @@ def workspace_of(root, kind):
 def opened(workspace, settings_root=None):
     session = Session(workspace, settings_root=settings_root)
     try:
-        return session.config, session.configuration, session.given_steps, session.settings_sha256
+        config = session.config.model_dump(exclude=NOT_OF_PRODUCTS)
+        return config, session.configuration, session.given_steps, session.settings_sha256
     finally:
         session.close()
 
@@ -52,7 +53,7 @@ def test_what_is_unpacked_is_what_was_packed(tmp_path, kind):
     content = settings_content(read_config(workspace.config_file), workspace.root)
     folder = tmp_path / "then"
     folder.mkdir()
-    unpack_settings(content, folder)
+    unpack_settings(content, folder, root=workspace.root)
     assert opened(workspace, settings_root=folder) == opened(workspace)
     assert settings_content(read_config(folder / "dwlim.toml"), folder) == content
     names = set(json.loads(content)["files"])
@@ -100,7 +101,7 @@ def with_outside(tmp_path):
 def test_a_file_outside_of_the_workspace_serves_while_it_has_not_changed(tmp_path):
     workspace, outside, packed, folder = with_outside(tmp_path)
     before = outside.stat()
-    unpack_settings(packed, folder)
+    unpack_settings(packed, folder, root=workspace.root)
     assert opened(workspace, settings_root=folder) == opened(workspace)
     assert outside.stat() == before
     assert not list(folder.rglob("*.geojson"))
@@ -109,10 +110,10 @@ def test_a_file_outside_of_the_workspace_serves_while_it_has_not_changed(tmp_pat
 @pytest.mark.parametrize("change", [lambda path: path.write_text(path.read_text() + " "),
                                     Path.unlink], ids=["changed", "gone"])
 def test_a_file_outside_of_the_workspace_that_changed_is_refused(tmp_path, change):
-    _, outside, packed, folder = with_outside(tmp_path)
+    workspace, outside, packed, folder = with_outside(tmp_path)
     change(outside)
     with pytest.raises(StoreError, match="has changed since") as caught:
-        unpack_settings(packed, folder)
+        unpack_settings(packed, folder, root=workspace.root)
     assert caught.value.where == str(outside)
     assert not (outside.exists() and outside.read_text() == synthetic.region_files()[
         "outline.geojson"])

@@ -33,6 +33,8 @@ QUALITY_FLAGS: Final = {
     "few_stations": 16,
     "outside_land": 32,
 }
+#: Attribute that says how much a day moved from its previous revision.
+CHANGE: Final = "change_from_previous_revision_rms_mm"
 MAP: Final = ("time", "lat", "lon")
 #: Values are multiples of this (mm, km): far below any uncertainty, and a fifth off the file.
 STEP: Final = 2.0**-8
@@ -88,7 +90,7 @@ def build(
                       coords=_coordinates(grid, provenance),
                       attrs=global_attributes(grid, by_method, provenance))
     if previous is not None:
-        root.attrs["change_from_previous_revision_rms_mm"] = change_rms_mm(root, previous.root)
+        root.attrs[CHANGE] = change_rms_mm(root, previous.root)
     return DayProduct(root, _station_dataset(stations), _simulated_dataset(simulated))
 
 

@@ -16,8 +16,8 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Period = tuple[date, date]
 
-#: Fewer days than this give no climatology of the day of the year.
-LEAST_CLIMATOLOGY_DAYS = 30
+#: Fewer days than this do not tell the seasons: only their mean is taken.
+LEAST_CLIMATOLOGY_DAYS = 300
 
 VARIABLES = {"temperature_k": "temperature_absent", "pressure_pa": "pressure_absent"}
 
@@ -129,7 +129,8 @@ def fill_with_climatology(days: NDArray[np.datetime64], values: Array, *, refere
     values : ndarray (time, cell)
         NaN where absent.
     reference : (date, date)
-        Days that define the climatology; if a cell has fewer than 30 there, all its days do.
+        Days that define the climatology; if a cell has fewer than 300 there, all its days do;
+        with fewer than 300 in all, their mean is taken.
 
     Returns
     -------

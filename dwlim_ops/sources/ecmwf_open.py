@@ -3,7 +3,7 @@
 import datetime
 import json
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import xarray as xr
 
@@ -54,6 +54,8 @@ class EcmwfOpen:
 
     name = "weather"
     stream = "ifs"
+    #: Pressure is brought to the height of the cells where the files tell that of the ground.
+    _reduced: ClassVar[bool] = True
 
     def __init__(
         self, http: Client, *, cells: Cells, window_days: int = 4,
@@ -103,6 +105,8 @@ class EcmwfOpen:
     def parse(self, content: bytes, offer_key: str, *, not_after: datetime.date) -> xr.Dataset:
         """`pressure_pa` and `skin_temperature_k` of contract `GRIDDED_WEATHER`, one day."""
         grid = read_grid(content, where=offer_key)
+        if not self._reduced:
+            grid = grid.drop_vars("z", errors="ignore")
         weather = daily_weather(grid, self._regridder, orography=self._orography,
                                 step_hours=_STEP_HOURS, where=offer_key)
         days = [str(day)[:10] for day in weather["time"].values]

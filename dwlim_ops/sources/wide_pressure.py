@@ -40,6 +40,7 @@ class WidePressure(EcmwfOpen):
     """The open data of ECMWF on all land: `pressure_pa` at the height of the model's ground."""
 
     name = "wide_pressure"
+    _reduced = False
 
     def __init__(self, http: Client) -> None:
         super().__init__(http, cells=land_cells())

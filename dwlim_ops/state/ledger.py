@@ -181,11 +181,17 @@ class Ledger:
         """The newest revision of every published day."""
         return {record.day: record for record in self.products()}
 
-    def basin_rows(self, *, newest_only: bool = True) -> list[tuple[BasinRow, datetime]]:
-        """Basin means with the `as_of` of their product, by day, basin, method and revision."""
+    def basin_rows(self, *, newest_only: bool = True, first: date | None = None
+                   ) -> list[tuple[BasinRow, datetime]]:
+        """Basin means with the `as_of` of their product, by day, basin, method and revision.
+
+        `first` leaves out earlier days.
+        """
         p, b = products.c, basin_values.c
         query = sa.select(p.day, b.basin, b.method, b.twsa_mm, b.sigma_mm, p.tier, p.revision,
                           p.as_of).join_from(basin_values, products)
+        if first is not None:
+            query = query.where(p.day >= first)
         if newest_only:
             newest = sa.select(p.day, sa.func.max(p.revision).label("revision")).group_by(
                 p.day).subquery()

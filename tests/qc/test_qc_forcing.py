@@ -190,20 +190,20 @@ def test_filling_a_filled_record_changes_nothing():
     np.testing.assert_array_equal(fill_with_climatology(YEARS, once, reference=REFERENCE), once)
 
 
-def test_fewer_than_thirty_days_give_their_mean():
+def test_fewer_than_three_hundred_days_give_their_mean():
     few = np.full(PURE.shape, np.nan)
-    chosen = np.arange(0, 29 * 40, 40)
+    chosen = np.arange(0, 299 * 4, 4)
     few[chosen] = PURE[chosen]
     few[0, 1:] = np.nan
     few[:, 2] = np.nan
-    few[29 * 40] = np.nan, PURE[29 * 40, 1], np.nan
+    few[299 * 4] = np.nan, PURE[299 * 4, 1], np.nan
     filled = fill_with_climatology(YEARS, few, reference=REFERENCE)
     absent = np.isnan(few)
     for cell in (0, 1):
         mean = np.nanmean(few[:, cell])
         np.testing.assert_allclose(filled[absent[:, cell], cell], mean, rtol=1e-12)
     assert np.isnan(filled[:, 2]).all()
-    few[29 * 40, 0] = PURE[29 * 40, 0]
+    few[299 * 4, 0] = PURE[299 * 4, 0]
     filled = fill_with_climatology(YEARS, few, reference=REFERENCE)
     np.testing.assert_allclose(filled[:, 0], PURE[:, 0], rtol=1e-8)
 

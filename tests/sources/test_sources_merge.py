@@ -288,12 +288,6 @@ def test_grace_of_one_solution_is_itself_and_an_empty_cell_stays_empty():
         merge_grace([])
 
 
-def test_grace_may_lose_kilograms_of_ice():
-    check(mascons(0.5, ["2015-01-16"], -24000.0), GRACE, where="Greenland")
-    with pytest.raises(ContractError, match="out of range"):
-        check(mascons(0.5, ["2015-01-16"], -26000.0), GRACE, where="metres")
-
-
 def test_streams_are_numbered_beside_each_quantity_and_nothing_else_changes():
     data = gridded(["2015-01-01"], "cell", pressure_pa=[1e5], skin_temperature_k=[280])
     data = data.assign(expver=("time", ["1"]))

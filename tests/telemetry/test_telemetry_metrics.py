@@ -15,7 +15,7 @@ from dwlim_ops.tick import OUTCOMES as OUTCOMES_OF_TICKS
 FULL = Facts(
     region="toyland", heartbeats_s={"daemon": 1700000030.0, "tick": 1700000000.5},
     last_tick_s=1700000000.5, last_tick_outcome="degraded", newest_published_day_s=1699920000.0,
-    published_days_by_tier={"preview": 2, "definitive": 40},
+    published_by_tier={"preview": 2, "definitive": 40},
     newest_granule_s={("gnss", "rapid"): 1.0, ("gnss", "final"): 2.0},
     newest_granule_day_s={("gnss", "rapid"): 3.0, ("gnss", "final"): 4.0},
     refused_granules={"gnss": 1, "weather": 0},
@@ -24,12 +24,13 @@ EMPTY = Facts("toyland", {}, None, None, None, {}, {}, {}, {}, {})
 
 #: What an operator's rules and dashboards are written against: a change here is a breaking one.
 LABELS = {
+    "dwlim_ledger_readable": set(),
     "dwlim_build_info": {"version", "region"},
     "dwlim_heartbeat_timestamp_seconds": {"part"},
     "dwlim_last_tick_timestamp_seconds": set(),
     "dwlim_last_tick_outcome": {"outcome"},
     "dwlim_newest_published_day_timestamp_seconds": set(),
-    "dwlim_published_days": {"tier"},
+    "dwlim_published_products": {"tier"},
     "dwlim_granule_retrieved_timestamp_seconds": {"source", "stream"},
     "dwlim_granule_newest_day_timestamp_seconds": {"source", "stream"},
     "dwlim_refused_granules": {"source"},
@@ -71,7 +72,7 @@ def test_values_are_those_of_the_facts_in_base_units():
     assert found["dwlim_last_tick_timestamp_seconds", ()] == 1700000000.5
     assert {name: found["dwlim_last_tick_outcome", (("outcome", name),)] for name in OUTCOMES} == {
         "done": 0, "degraded": 1, "failed": 0}
-    assert found["dwlim_published_days", (("tier", "definitive"),)] == 40
+    assert found["dwlim_published_products", (("tier", "definitive"),)] == 40
     final = (("source", "gnss"), ("stream", "final"))
     assert found["dwlim_granule_retrieved_timestamp_seconds", final] == 2
     assert found["dwlim_granule_newest_day_timestamp_seconds", final] == 4
@@ -90,7 +91,8 @@ def test_the_outcomes_are_those_of_ticks_and_always_all_there():
 
 
 def test_what_is_not_known_has_no_value_rather_than_zero():
-    assert {name for name, _ in samples(EMPTY)} == {"dwlim_build_info", "dwlim_last_tick_outcome"}
+    assert {name for name, _ in samples(EMPTY)} == {
+        "dwlim_ledger_readable", "dwlim_build_info", "dwlim_last_tick_outcome"}
 
 
 def test_nothing_is_asked_before_the_first_scrape():
