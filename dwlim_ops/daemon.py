@@ -16,7 +16,7 @@ from dwlim_ops.errors import StoreError
 from dwlim_ops.monitoring import serve_metrics, serve_tree
 from dwlim_ops.state.ledger import Ledger
 from dwlim_ops.supervisor import Child, TooManyRestartsError, supervise
-from dwlim_ops.workspace import Workspace, only_writer
+from dwlim_ops.workspace import Workspace, is_held, only_writer
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def _children(workspace: Workspace, config: Config, environment: Mapping[str, st
     runner = [sys.executable, "-m", "flows.service", root]
     patience = float(config.schedule.tick_timeout_s)
     if environment.get(API_URL):
-        return [Child("runner", runner, environment, patience)]
+        return [Child("runner", runner, environment, patience, busy=lambda: is_held(workspace))]
     host, port = config.daemon.host, config.daemon.prefect_port
     api = f"http://{host}:{port}/api"
     served = {**environment, API_URL: api}
@@ -88,7 +88,7 @@ def _children(workspace: Workspace, config: Config, environment: Mapping[str, st
               str(port)]
     return [Child("prefect server", server, served, SERVER_STOP_TIMEOUT_S,
                   ready=lambda: _answers(f"{api}/health")),
-            Child("runner", runner, served, patience)]
+            Child("runner", runner, served, patience, busy=lambda: is_held(workspace))]
 
 
 def _answers(url: str) -> bool:

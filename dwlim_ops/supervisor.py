@@ -15,6 +15,7 @@ _log = logging.getLogger(__name__)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 #: A child that lived this long had started well: its next pause is the first one again.
 WELL_AFTER_S: Final = 120.0
+_LOOK_EVERY_S: Final = 0.1
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Child:
     """One process that must run.
 
     `ready` tells whether the next child may start; `stop_timeout_s` is how long it may take to
-    end after SIGTERM before it is killed.
+    end after SIGTERM before it is killed, and `idle_timeout_s` how long if it is not `busy`.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Child:
     environment: Mapping[str, str]
     stop_timeout_s: float
     ready: Callable[[], bool] = lambda: True
+    busy: Callable[[], bool] = lambda: True
+    idle_timeout_s: float = 30.0
     n_restarts: int = 0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _started_at_s: float = 0.0
@@ -65,13 +68,17 @@ class Child:
         if self._process is None or self._process.poll() is not None:
             return
         self._process.terminate()
-        try:
-            self._process.wait(self.stop_timeout_s)
-        except subprocess.TimeoutExpired:
-            _log.error("%s did not end within %.0f s and is killed", self.name,
-                       self.stop_timeout_s)
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        asked_s = idle_since_s = time.monotonic()
+        while self._process.poll() is None:
+            now_s = time.monotonic()
+            idle_since_s = now_s if self.busy() else idle_since_s
+            if now_s - asked_s > self.stop_timeout_s or now_s - idle_since_s > self.idle_timeout_s:
+                _log.error("%s has not ended after %.0f s and is killed", self.name,
+                           now_s - asked_s)
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+                return
+            time.sleep(_LOOK_EVERY_S)
 
 
 class TooManyRestartsError(Exception):

@@ -98,6 +98,20 @@ def only_writer(workspace: Workspace, *, name: str = "writer", wait_s: float = 0
         lock.release()
 
 
+def is_held(workspace: Workspace, *, name: str = "writer") -> bool:
+    """Another process, or this one, holds the workspace."""
+    path = workspace.state / f"{name}.lock"
+    if not path.exists():
+        return False
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except (Timeout, OSError):
+        return True
+    lock.release()
+    return False
+
+
 def _holder(path: Path) -> str:
     try:
         return path.read_text().strip() or "unknown"

@@ -273,3 +273,19 @@ def test_the_heart_beats_while_a_child_is_not_ready(child):
               stopping=lambda: len(beats) > 2, beat=lambda: beats.append(None), beat_every_s=0.0,
               sleep=brief)
     assert len(beats) == 3
+
+
+STUBBORN = TOLD.format(then="None") + "print('up', flush=True); time.sleep(60)"
+
+
+@pytest.mark.parametrize(("busy", "killed_by"), [(False, "idle"), (True, "busy")])
+def test_a_child_that_ignores_the_signal_is_waited_for_only_while_it_works(child, busy, killed_by):
+    limits = {"idle": 0.3, "busy": 1.5}
+    one = child(STUBBORN, stop_timeout_s=limits["busy"], idle_timeout_s=limits["idle"],
+                busy=lambda: busy)
+    one.keep(0.0)
+    time.sleep(0.5)
+    asked = time.monotonic()
+    one.stop()
+    assert not one.alive
+    assert time.monotonic() - asked >= limits[killed_by]

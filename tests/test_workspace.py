@@ -137,3 +137,16 @@ def test_only_half_written_files_are_removed(tmp_path):
     left = [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()]
     assert sorted(left) == sorted(kept)
     assert remove_leftovers(tmp_path / "nowhere") == 0
+
+
+def test_a_workspace_is_held_while_somebody_writes(tmp_path):
+    from dwlim_ops.workspace import is_held
+
+    workspace = Workspace(tmp_path)
+    assert not is_held(workspace)
+    with only_writer(workspace):
+        assert is_held(workspace)
+        assert not is_held(workspace, name="daemon")
+    assert not is_held(workspace)
+    with only_writer(workspace):
+        pass
