@@ -33,7 +33,7 @@ from dwlim_ops.workspace import write_atomically
 
 _log = logging.getLogger(__name__)
 
-USER_AGENT: Final = "dwlim-ops/{version} (https://github.com/dwlim-ops; {contact})"
+USER_AGENT: Final = "dwlim-ops/{version} ({contact})"
 
 
 @dataclass
