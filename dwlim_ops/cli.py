@@ -26,6 +26,7 @@ from dwlim_ops.cli_common import (
     read_time,
 )
 from dwlim_ops.cli_models import models_app
+from dwlim_ops.cli_osse import osse
 from dwlim_ops.errors import BundleError, ConfigError, DwlimError
 from dwlim_ops.telemetry.logs import configure_logging
 from dwlim_ops.workspace import Workspace
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, help="Terrestrial water storage from GNSS, every day.")
 app.add_typer(models_app, name="models")
+app.command()(osse)
 
 _log = logging.getLogger(__name__)
 EXIT_CODE = {"done": 0, "degraded": EXIT_DEGRADED, "failed": EXIT_FAILED}

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from dwlim_ops.errors import ConfigError
 from dwlim_ops.features.sequences import FeatureSet
+from dwlim_ops.invert.spacetime import SpaceTimeSettings
 from dwlim_ops.products.contents import Creator, QualityLimits
 from dwlim_ops.qc.forcing import ForcingSettings
 from dwlim_ops.qc.settings import GnssQcSettings
@@ -32,6 +33,7 @@ class Region(_Section):
     """Where: outline, basins, grids; paths are relative to the configuration file.
 
     Displacement and water storage are relative to their mean over the reference period.
+    `synthetic`: the inputs are made up, and every product says so.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
@@ -45,6 +47,7 @@ class Region(_Section):
     reference_end: date
     licence: str = "not stated"
     citations: tuple[str, ...] = ()
+    synthetic: bool = False
 
     @model_validator(mode="after")
     def _ordered(self) -> "Region":
@@ -193,20 +196,12 @@ class Span(_Section):
     last: date
 
 
-class ResidualKriging(_Section):
-    """Same-day residuals of the stations spread to the cells by a Gaussian process."""
-
-    length_km: Positive = 2000.0
-    noise_ratio: NotNegative = 2.0
-    signal_sigma_mm: Positive = 2.5
-
-
 class Training(_Section):
     """How one bundle of station LSTMs is trained, by `dwlim train`.
 
     `minimum_correlation`: stations whose |PCC| with temperature or pressure on training days
     exceeds it become controls (the paper: 0.5). `idw_power`, `n_controls`: eq. (8); the paper
-    takes power 1 over all controls (0). `residual_kriging` is off unless its table is there.
+    takes power 1 over all controls (0).
     The third span is never trained on: it gives the scores and the errors of the cells.
     """
 
@@ -221,7 +216,6 @@ class Training(_Section):
     networks: TrainingSettings = TrainingSettings()
     idw_power: NotNegative = 1.0
     n_controls: Annotated[int, Field(ge=0)] = 0
-    residual_kriging: ResidualKriging | None = None
 
     @model_validator(mode="after")
     def _apart(self) -> "Training":
@@ -258,7 +252,7 @@ class Products(_Section):
     `map_days`: of so many newest days the map of the newest revision is kept as a picture.
     """
 
-    published_method: Literal["tragnss", "dwlim"] = "tragnss"
+    published_method: Literal["tragnss", "dwlim", "dwlim_st"] = "tragnss"
     map_days: Annotated[int, Field(ge=0)] = 30
     flag_beyond: QualityLimits = QualityLimits()
     creator: Creator = Creator()
@@ -327,6 +321,7 @@ class Config(_Section):
     forcing: ForcingSettings = ForcingSettings()
     models: Models = Models()
     inversion: Inversion = Inversion()
+    space_time: SpaceTimeSettings = SpaceTimeSettings()
     products: Products = Products()
     schedule: Schedule = Schedule()
     http: Http = Http()

@@ -15,6 +15,7 @@ import numpy as np
 
 from dwlim_ops.contracts import BasinRow
 from dwlim_ops.errors import MalformedInputError
+from dwlim_ops.estimates import DayEstimates
 from dwlim_ops.inputs import PROXY
 from dwlim_ops.products import encode
 from dwlim_ops.products.basins import basin_documents, basin_rows, basin_values, rows_to_csv
@@ -31,7 +32,7 @@ from dwlim_ops.products.maps import day_map
 from dwlim_ops.products.plots import basin_plot
 from dwlim_ops.products.revisions import leads_to_csv, revision_leads, statistics, statistics_to_csv
 from dwlim_ops.publish import tree
-from dwlim_ops.reconcile import DayEstimates, Known, PlannedDay
+from dwlim_ops.reconcile import Known, PlannedDay
 from dwlim_ops.session import Session
 from dwlim_ops.state.provenance import fingerprint
 from dwlim_ops.state.records import ProductRecord
@@ -209,6 +210,7 @@ def _provenance(session: Session, known: Known, planned: PlannedDay,
         citations=region.citations, licence=region.licence,
         published_method=wanted if wanted in available else "tragnss",
         temperature_bridge=_bridge_in_words(known, planned.day),
+        synthetic=region.synthetic,
         creator=session.config.products.creator)
 
 
@@ -231,8 +233,9 @@ def _age_days(known: Known, newest: date) -> float:
 
 def _results(day: DayEstimates) -> list[MethodResult]:
     return [MethodResult(
-        method, one.twsa_mm, one.sigma_mm, one.resolution_km, day.betas[method],
-        float(one.variance_factor), int(np.isfinite(one.residual_mm).sum()))
+        method, one.twsa_mm, one.sigma_mm, one.resolution_km, day.betas.get(method),
+        float(one.variance_factor), int(np.isfinite(one.residual_mm).sum()),
+        **({"remark": day.remarks[method]} if method in day.remarks else {}))
         for method, one in day.estimates.items()]
 
 
@@ -282,7 +285,8 @@ def _latest(session: Session, product: DayProduct, record: ProductRecord) -> tre
         inputs.append(InputUsed(source, stream, date.fromisoformat(newest_day), age))
     return tree.Latest(
         region=session.config.region.name, region_title=session.config.region.title,
-        day=record.day, product_id=record.product_id, path=record.path, sha256=record.sha256,
+        synthetic=session.config.region.synthetic, day=record.day, product_id=record.product_id,
+        path=record.path, sha256=record.sha256,
         tier=record.tier, revision=record.revision, as_of=record.as_of,
         published_method=str(attributes["published_method"]),
         methods=tuple(sorted({row.method for row in of_day})),

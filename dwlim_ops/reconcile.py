@@ -1,7 +1,7 @@
-"""Reconciliation: what is known, which published days are out of date, and how a day is made.
+"""Reconciliation: what is known, and which published days are out of date.
 
-The only module that knows the order of the stages: correct, qc, features, simulate, invert,
-products, publish. A tick compares the fingerprint of what each day would be computed from with
+With `estimates`, the only module that knows the order of the stages: correct, qc, features,
+simulate, invert. A tick compares the fingerprint of what each day would be computed from with
 the fingerprint of what is published, and makes the days that differ.
 """
 
@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from dwlim_ops.archive.archive import IngestReport, Progress
 from dwlim_ops.contracts import TIERS, Tier, tier_of
 from dwlim_ops.correct import hydrological_displacement
+from dwlim_ops.geometry import distance_deg
 from dwlim_ops.inputs import OWN, PROXY, gridded_forcing, with_own_loading
-from dwlim_ops.invert.daily import Estimate, estimate
 from dwlim_ops.qc.bridge import Bridge
 from dwlim_ops.qc.forcing import grid_forcing
 from dwlim_ops.qc.gnss import check_gnss
 from dwlim_ops.qc.screening import usable
 from dwlim_ops.session import Session
-from dwlim_ops.simulation import Simulated
 from dwlim_ops.sources.merge import day_streams
 from dwlim_ops.sources.ngl_steps import as_given
 from dwlim_ops.state.provenance import fingerprint
@@ -125,10 +124,11 @@ def observe(session: Session, as_of: datetime, *, through: int | None = None) ->
     outside = session.geometry.distance_outside_deg(
         gnss["longitude_deg"].values, gnss["latitude_deg"].values)
     reference = config.region.reference_start, config.region.reference_end
+    forcing, bridge = _forcing(session, inputs.get("weather"), gnss["time"].values, streams)
     checked = check_gnss(hydrological, config.qc, reference=reference,
                          given_steps=_given_steps(session, gnss, inputs.get("steps")),
-                         region_distance_deg=outside)
-    forcing, bridge = _forcing(session, inputs.get("weather"), gnss["time"].values, streams)
+                         region_distance_deg=outside,
+                         temperature_k=_at_stations(forcing, gnss))
     newest = {name: data["time"].values[-1].astype("datetime64[D]").item()
               for name, data in inputs.items() if data is not None and name not in HELPERS}
     return Known(as_of, newest_granule, checked, forcing, streams, newest, remaining, bridge)
@@ -150,6 +150,18 @@ def _forcing(session: Session, weather: xr.Dataset | None, days: NDArray[np.date
     bridged = np.isin(days, weather["time"].values[made.bridged])
     streams["temperature_k"][bridged] = PROXY
     return made.forcing, made.bridge
+
+
+def _at_stations(forcing: xr.Dataset | None, gnss: xr.Dataset) -> xr.DataArray | None:
+    """Temperature of the cell nearest to each station, (time, station)."""
+    if forcing is None:
+        return None
+    nearest = distance_deg(
+        gnss["longitude_deg"].values, gnss["latitude_deg"].values,
+        forcing["longitude_deg"].values, forcing["latitude_deg"].values).argmin(axis=1)
+    return xr.DataArray(
+        forcing["temperature_k"].values[:, nearest], dims=("time", "station"),
+        coords={"time": forcing["time"].values, "station": gnss["station"].values})
 
 
 def _given_steps(session: Session, gnss: xr.Dataset, listed: xr.Dataset | None
@@ -257,13 +269,22 @@ def fingerprints(session: Session, known: Known, day: date) -> dict[str, str]:
     streams = {f"stream of {name}": stream for name, stream in known.streams_of(day).items()}
     return {
         "displacement": fingerprint(*displacement), "stations": fingerprint(*places),
-        "weather": _weather_fingerprint(session, known, day), **streams,
+        "later days": _later_days(session, known, day),
+        "weather": weather_fingerprint(session, known, day), **streams,
         "loading left in": ", ".join(known.remaining_loading), "bundle": session.bundle_id,
         "configuration": session.configuration, "code": session.code,
     }
 
 
-def _weather_fingerprint(session: Session, known: Known, day: date) -> str:
+def _later_days(session: Session, known: Known, day: date) -> str:
+    """Digest of all days that the smoother uses; empty while a day is the filter's."""
+    run = session.space_time(known.checked)
+    through = run.smoothed_through(day, wait_days=session.final_wait_days)
+    return "" if through is None else run.digests[through]
+
+
+def weather_fingerprint(session: Session, known: Known, day: date) -> str:
+    """Of the weather that the simulation of a day reads; empty where there is none."""
     simulator = session.simulator
     if simulator is None or known.forcing is None:
         return ""
@@ -291,80 +312,3 @@ def explain(before: dict[str, str], after: dict[str, str]) -> str:
         words.append(f"{name.removeprefix('stream of ')} {old} -> {new}" if told
                      else f"{name} changed")
     return ", ".join(words) or "a part is gone"
-
-
-@dataclass(frozen=True, eq=False)
-class DayData:
-    """What the inversion of one day is given: per method displacement and sigma of all points,
-    stations first, then cells, NaN where absent, (m,). `unobserved` marks cells without a station.
-    """
-
-    by_method: dict[str, tuple[Array, Array]]
-    unobserved: NDArray[np.bool_]
-    simulated: Simulated | None
-
-
-@dataclass(frozen=True, eq=False)
-class DayEstimates:
-    """What the inversion says about one day."""
-
-    data: DayData
-    estimates: dict[str, Estimate]
-    betas: dict[str, float]
-    basin_sigma_mm: dict[str, Array]
-
-
-def day_data(session: Session, known: Known, day: date) -> DayData:
-    """Displacement of the day's stations, and of the cells without one where they are simulated.
-
-    `tragnss` has the stations alone, `dwlim` both; the latter is missing without forcing.
-    """
-    row, checked = known.row(day), known.checked
-    up = np.where(checked["flag"].values[row] == 0, checked["up_mm"].values[row], np.nan)
-    sigma = session.station_sigma_mm(checked)[row]
-    simulated = _simulate(session, known, day, up)
-    n_cells = session.geometry.cells[0].size if session.simulator is not None else 0
-    observed = session.geometry.holding_cell(
-        checked["longitude_deg"].values, checked["latitude_deg"].values)[np.isfinite(up)]
-    unobserved = ~np.isin(np.arange(n_cells), observed)
-    absent = np.full(n_cells, np.nan)
-    by_method = {"tragnss": (np.concatenate([up, absent]), np.concatenate([sigma, absent]))}
-    if simulated is not None:
-        unit = session.config.inversion.sigma == "unit"
-        by_method["dwlim"] = (
-            np.concatenate([up, np.where(unobserved, simulated.up_mm[0], np.nan)]),
-            np.concatenate([sigma, np.ones(n_cells) if unit else simulated.sigma_mm]))
-    return DayData(by_method, unobserved, simulated)
-
-
-def estimate_day(session: Session, known: Known, day: date) -> DayEstimates:
-    """Invert the data of one day for the cells of the grid, with errors of cells and basins."""
-    data = day_data(session, known, day)
-    inversion = session.inversion(known.checked)
-    of_basins = session.basin_inversion(known.checked)
-    estimates, betas, basin_sigma = {}, {}, {}
-    for method, (up, sigma) in data.by_method.items():
-        beta = betas[method] = session.beta(inversion, up, sigma)
-        one = estimates[method] = estimate(inversion, up, sigma, beta=beta)
-        basin_sigma[method] = estimate(of_basins, up, sigma, beta=beta,
-                                       variance_factor=float(one.variance_factor)).sigma_mm
-    return DayEstimates(data, estimates, betas, basin_sigma)
-
-
-def _simulate(session: Session, known: Known, day: date, up_mm: Array) -> Simulated | None:
-    simulator = session.simulator
-    if simulator is None or known.forcing is None:
-        return None
-    rows = np.flatnonzero(known.forcing["time"].values == np.datetime64(day, "ns"))
-    rows = rows[simulator.usable_rows(known.forcing)[rows]]
-    if not rows.size:
-        return None
-    key = fingerprint("simulated", _weather_fingerprint(session, known, day), session.bundle_id,
-                      session.configuration, session.code)
-    kept = session.cache.get(key)
-    if kept is None:
-        made = simulator.simulate(known.forcing, rows.tolist())
-        kept = {"up_mm": made.up_mm, "spread_mm": made.spread_mm, "sigma_mm": made.sigma_mm}
-        session.cache.put(key, kept)
-    places = known.checked["longitude_deg"].values, known.checked["latitude_deg"].values
-    return simulator.with_residual(Simulated(**kept), *places, up_mm[None])

@@ -5,10 +5,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dwlim_ops.errors import ConfigError, StoreError
+from dwlim_ops.estimates import estimate_day
 from dwlim_ops.products import encode
 from dwlim_ops.publication import assemble, content_sha256
 from dwlim_ops.publish.tree import sha256
-from dwlim_ops.reconcile import PlannedDay, estimate_day, explain, fingerprints, observe
+from dwlim_ops.reconcile import PlannedDay, explain, fingerprints, observe
 from dwlim_ops.session import Session
 from dwlim_ops.settings import unpack_settings
 from dwlim_ops.state.records import ProductRecord

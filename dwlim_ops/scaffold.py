@@ -16,6 +16,7 @@ def scaffold(root: Path, region: str) -> Workspace:
     """Make a workspace for a built-in region, or for the region of a TOML file.
 
     The region's outline and basins are copied into `region/`, so that the workspace stands alone.
+    Folders of inputs that the region does not hold are made, empty, for the operator to fill.
     A workspace that has a configuration is left alone.
 
     Raises
@@ -27,7 +28,7 @@ def scaffold(root: Path, region: str) -> Workspace:
     if workspace.config_file.exists():
         raise ConfigError("the workspace exists already", where=str(workspace.config_file),
                           remedy="choose another folder, or edit this file")
-    source = _region_file(region)
+    source = region_file(region)
     config = read_config(source)
     for name in FOLDERS:
         (root / name).mkdir(parents=True, exist_ok=True)
@@ -45,14 +46,25 @@ def scaffold(root: Path, region: str) -> Workspace:
     folders = [("folder", source_of.folder) for source_of in sources if source_of is not None]
     folders.append(("rapid_folder", config.sources.gnss.rapid_folder))
     for key, folder in dict.fromkeys(folders):
-        if folder is not None and (source.parent / folder).is_dir():
+        if folder is None:
+            continue
+        if (source.parent / folder).is_dir():
             text = _pointing_to(text, key, folder, (source.parent / folder).resolve())
+        else:
+            (root / folder).mkdir(parents=True, exist_ok=True)
     write_atomically(workspace.config_file, text.encode())
     read_config(workspace.config_file)
     return workspace
 
 
-def _region_file(region: str) -> Path:
+def region_file(region: str) -> Path:
+    """Configuration of a built-in region, or the TOML file that is named.
+
+    Raises
+    ------
+    ConfigError
+        There is neither.
+    """
     if region in built_in_regions():
         return region_folder(region) / "region.toml"
     path = Path(region)

@@ -21,10 +21,12 @@ from dwlim_ops.archive.raw import RawStore
 from dwlim_ops.config import Config, read_config
 from dwlim_ops.errors import BundleError
 from dwlim_ops.feeds import Feed, build_feeds
-from dwlim_ops.geometry import cell_area_km2
+from dwlim_ops.geometry import KM_PER_DEGREE, cell_area_km2
 from dwlim_ops.invert.daily import Inversion, prepare, project
 from dwlim_ops.invert.design import design_matrix
+from dwlim_ops.invert.modes import SpatialModes, noise_modes, spatial_modes
 from dwlim_ops.invert.smoothness import Smoothness
+from dwlim_ops.invert.spacetime import SpaceTimeModel, SpaceTimeSettings
 from dwlim_ops.invert.tuning import choose_beta
 from dwlim_ops.region import RegionGeometry, load_region
 from dwlim_ops.regions import region_folder
@@ -35,6 +37,7 @@ from dwlim_ops.simulate.store import CURRENT, resolve
 from dwlim_ops.simulation import CellSimulator, bind
 from dwlim_ops.sources.formats.steps import read_steps
 from dwlim_ops.sources.grace import read_grace
+from dwlim_ops.space_time import SpaceTimeRun, usable_up_mm
 from dwlim_ops.state.ledger import Ledger
 from dwlim_ops.state.provenance import code_fingerprint, fingerprint
 from dwlim_ops.verify.grace import MonthlyBasins, grace_of_basins
@@ -46,6 +49,8 @@ Array = NDArray[np.float64]
 
 #: Eq. (10) of the paper, with unit sigma.
 PAPER_BETA = 0.01
+#: What is kept on disk of the modes of a network.
+MODES = ("loading", "water", "prior_variance", "seen", "basins", "basin_prior_variance", "noise")
 
 
 def built_in_models() -> Path:
@@ -71,6 +76,7 @@ class Session:
         self.bundle_refusal = ""
         self._bundle_name = self.config.models.bundle
         self._inversions: dict[str, tuple[Inversion, Inversion]] = {}
+        self._space_time: tuple[xr.Dataset, SpaceTimeRun] | None = None
 
     def close(self) -> None:
         """Close the ledger and every connection."""
@@ -101,6 +107,11 @@ class Session:
         gnss = self.config.sources.gnss
         return math.ceil(gnss.latency_days if gnss.rapid_latency_days is None
                          else min(gnss.latency_days, gnss.rapid_latency_days))
+
+    @property
+    def final_wait_days(self) -> int:
+        """Days from a day's first displacement to its final one."""
+        return math.ceil(self.config.sources.gnss.latency_days) - self.first_issue_delay_days
 
     @cached_property
     def given_steps(self) -> tuple[tuple[date, str], ...]:
@@ -195,11 +206,61 @@ class Session:
             cells = self.geometry.cells if self.simulator is not None else (np.zeros(0),) * 2
             longitude, latitude = (np.concatenate(pair) for pair in zip(places, cells, strict=True))
             design = design_matrix(longitude, latitude, grid, frame=self.config.sources.gnss.frame)
-            cells_of_grid = prepare(design, Smoothness(grid.domain),
-                                    cell_area_km2(grid.cells[1], grid.spacing_deg))
+            cells_of_grid = prepare(design, Smoothness(grid.domain), self._cell_area_km2)
             of_basins = project(cells_of_grid, self.geometry.basins.weight)
             self._inversions = {key: (cells_of_grid, of_basins)}
         return self._inversions[key]
+
+    def space_time(self, checked: xr.Dataset) -> SpaceTimeRun:
+        """The space-time filter over a record; kept while the record is the same."""
+        if self._space_time is None or self._space_time[0] is not checked:
+            settings = self.config.space_time
+            model, basins = self.space_time_model(checked, settings)
+            seed = fingerprint("space-time", vars(settings), model.modes.loading, self.code)
+            run = SpaceTimeRun(
+                model, basins, checked["time"].values.astype("datetime64[D]"),
+                usable_up_mm(checked), checked["up_sigma_mm"].values, seed,
+                Cache(self.workspace.cache / "filter"))
+            self._space_time = checked, run
+        return self._space_time[1]
+
+    def space_time_model(self, stations: xr.Dataset, settings: SpaceTimeSettings
+                         ) -> tuple[SpaceTimeModel, SpatialModes]:
+        """The filter of a network, and the modes of the basins.
+
+        The modes are kept on disk: they change with network, region, lengths and code only.
+        """
+        places = [stations[name].values for name in ("longitude_deg", "latitude_deg")]
+        lengths = settings.correlation_length_km, settings.noise_correlation_length_km
+        key = fingerprint("modes", *places, lengths, self.configuration, self.code)
+        kept = self.cache.get(key)
+        if kept is None:
+            longitude, latitude = places
+            kept = dict(zip(MODES, self._make_modes(longitude, latitude, *lengths), strict=True))
+            self.cache.put(key, kept)
+        of_cells, of_basins = (SpatialModes(kept["loading"], *rest) for rest in (
+            (kept["water"], kept["prior_variance"], kept["seen"], self._cell_area_km2),
+            (kept["basins"], kept["basin_prior_variance"], None, None)))
+        return SpaceTimeModel(of_cells, kept["noise"], settings), of_basins
+
+    def _make_modes(self, longitude_deg: Array, latitude_deg: Array, length_km: float,
+                    noise_length_km: float) -> tuple[Array, ...]:
+        grid, frame = self.geometry.grid, self.config.sources.gnss.frame
+        spacing_km = (grid.spacing_deg * KM_PER_DEGREE
+                      * math.sqrt(math.cos(math.radians(float(grid.cells[1].mean())))))
+        design = design_matrix(longitude_deg, latitude_deg, grid, frame=frame)
+        water, noise = (prepare(design, Smoothness(grid.domain, (spacing_km / length)**2),
+                                self._cell_area_km2) for length in (length_km, noise_length_km))
+        cells, basins = spatial_modes(water, grid.land,
+                                      project(water, self.geometry.basins.weight))
+        assert cells.seen is not None  # noqa: S101  modes of cells have it
+        return (cells.loading, cells.water, cells.prior_variance, cells.seen, basins.water,
+                basins.prior_variance, noise_modes(noise))
+
+    @property
+    def _cell_area_km2(self) -> Array:
+        grid = self.geometry.grid
+        return cell_area_km2(grid.cells[1], grid.spacing_deg)
 
     def station_sigma_mm(self, checked: xr.Dataset) -> Array:
         """Errors that the inversion gives to the stations, (time, station)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import xarray as xr
@@ -14,12 +15,13 @@ from dwlim_ops.features.sequences import FeatureSet, as_of_sequences
 from dwlim_ops.geometry import KM_PER_DEGREE, distance_deg
 from dwlim_ops.region import RegionGeometry
 from dwlim_ops.simulate.bundle import Bundle, check_serves
+from dwlim_ops.simulate.error_covariance import Observations, as_observations
 from dwlim_ops.simulate.interpolate import (
     idw_weights,
-    residual_correction,
     virtual_displacement,
 )
 from dwlim_ops.simulate.lstm import simulate
+from dwlim_ops.simulate.manifest import Manifest
 from dwlim_ops.simulate.unseen_errors import cell_sigma_mm
 
 Array = NDArray[np.float64]
@@ -27,16 +29,20 @@ Array = NDArray[np.float64]
 #: Share of the trailing window's days that must have been observed.
 MINIMUM_PRESENT_SHARE = 0.85
 
-#: Correlation length and scatter of the errors' logarithm between stations.
+#: Correlation length and scatter of the errors' logarithm between stations, for bundles that
+#: declare no error covariance.
 ERROR_LENGTH_KM = 500.0
 ERROR_NOISE_RATIO = 1.0
+
+#: Stations that are so near to each other are one.
+SAME_STATION_DEG = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Simulated:
     """Displacement of every cell and its spread over the seeds, mm, (n_days, n_cells).
 
-    `sigma_mm` (n_cells,) is the error measured at unseen stations in unseen years.
+    `sigma_mm` (n_cells,) is its error as measured at unseen stations in unseen years.
     """
 
     up_mm: Array
@@ -88,26 +94,46 @@ class CellSimulator:
         """Displacement of all cells on some days (rows of `forcing` that are usable)."""
         virtual = virtual_displacement(
             self.networks(forcing, rows, slice(None), progress), self.weights)
-        return Simulated(virtual.up_mm, virtual.spread_mm, self.sigma_mm)
+        errors = self.bundle.manifest.error_covariance
+        gain = 1.0 if errors is None else errors.gain
+        return Simulated(gain * virtual.up_mm, gain * virtual.spread_mm, self.sigma_mm)
 
-    def with_residual(self, simulated: Simulated, longitude_deg: Array, latitude_deg: Array,
-                      up_mm: Array) -> Simulated:
-        """Add what same-day stations, `up_mm` (n_days, n_stations), say if the bundle asks for it.
+    def error_covariance_mm2(self, cells: NDArray[np.intp] | NDArray[np.bool_]) -> Array:
+        """Covariance C of the errors of `simulate` between some cells, mm2, (n, n).
 
-        Raises nothing; without the option in the bundle the simulation is returned as it is.
+        A bundle that declares none has independent errors.
         """
-        residual = self.bundle.manifest.interpolation.residual
-        if residual is None:
-            return simulated
-        cell = self.geometry.cell_of(longitude_deg, latitude_deg)
-        between = distance_deg(longitude_deg, latitude_deg, longitude_deg, latitude_deg)
-        to_cells = distance_deg(longitude_deg, latitude_deg, *self.geometry.cells)
-        correction = residual_correction(
-            up_mm, simulated.up_mm[:, cell], between * KM_PER_DEGREE, to_cells * KM_PER_DEGREE,
-            length_km=residual.length_km, noise_ratio=residual.noise_ratio,
-            signal_sigma_mm=residual.signal_sigma_mm)
-        return Simulated(simulated.up_mm + correction.correction_mm, simulated.spread_mm,
-                         simulated.sigma_mm)
+        return self._covariance_mm2[cells][:, cells]
+
+    @cached_property
+    def _covariance_mm2(self) -> Array:
+        errors, cells = self.bundle.manifest.error_covariance, self.geometry.cells
+        if errors is None:
+            return np.diag(self.sigma_mm**2)
+        return errors.between(distance_deg(*cells, *cells) * KM_PER_DEGREE)
+
+    def as_observations(self, up_mm: Array, cells: NDArray[np.intp] | NDArray[np.bool_]
+                        ) -> Observations:
+        """Simulated displacement of some cells as an inversion with a prior may take it.
+
+        `up_mm` (n_days, n) is that of `simulate` on the cells; see
+        `error_covariance.as_observations` for why it does not enter as it is. A bundle that
+        declares no error covariance leaves it as it is.
+        """
+        errors = self.bundle.manifest.error_covariance
+        return as_observations(up_mm, self.error_covariance_mm2(cells),
+                               1.0 if errors is None else errors.explained_share)
+
+
+def station_weights(controls: tuple[Array, Array], stations: tuple[Array, Array],
+                    geometry: RegionGeometry, *, power: float, n_controls: int) -> Array:
+    """Eq. (8) for places of stations, the controls of their own cell left out.
+
+    Both places are longitude and latitude; the result is (n_controls, n_stations).
+    """
+    own = geometry.cell_of(*controls)[:, None] == geometry.cell_of(*stations)[None, :]
+    return idw_weights(distance_deg(*controls, *stations), power=power, n_controls=n_controls,
+                       excluded=own)
 
 
 def control_weights(bundle_controls: tuple[Array, Array], geometry: RegionGeometry, *,
@@ -145,12 +171,19 @@ def bind(bundle: Bundle, geometry: RegionGeometry, *, region: str, bundle_id: st
             expected=f"{n_cells} cells of the region", got=f"{n_scaled} in the scaler",
             remedy="train again after a change of outline or cell_deg")
     controls = np.array(manifest.controls.longitude_deg), np.array(manifest.controls.latitude_deg)
+    weights = control_weights(controls, geometry, power=manifest.interpolation.power,
+                              n_controls=manifest.interpolation.n_controls)
+    return CellSimulator(bundle_id, bundle, geometry, features, scaler, weights,
+                         _cell_sigma_mm(manifest, geometry))
+
+
+def _cell_sigma_mm(manifest: Manifest, geometry: RegionGeometry) -> Array:
+    """Error of every cell's simulated displacement, (n_cells,)."""
+    if manifest.error_covariance is not None:
+        return np.full(geometry.cells[0].size, np.sqrt(manifest.error_covariance.variance_mm2))
     errors = manifest.station_errors
     at = np.array(errors.longitude_deg), np.array(errors.latitude_deg)
-    sigma = cell_sigma_mm(
+    return cell_sigma_mm(
         np.array(errors.rmse_mm), distance_deg(*at, *at) * KM_PER_DEGREE,
         distance_deg(*at, *geometry.cells) * KM_PER_DEGREE,
         length_km=ERROR_LENGTH_KM, noise_ratio=ERROR_NOISE_RATIO)
-    weights = control_weights(controls, geometry, power=manifest.interpolation.power,
-                              n_controls=manifest.interpolation.n_controls)
-    return CellSimulator(bundle_id, bundle, geometry, features, scaler, weights, sigma)

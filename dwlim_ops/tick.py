@@ -8,8 +8,9 @@ from typing import Final
 
 from dwlim_ops.archive.archive import IngestReport
 from dwlim_ops.errors import DwlimError, StoreError
+from dwlim_ops.estimates import estimate_day
 from dwlim_ops.publication import publish_day, refresh, settle, write_status
-from dwlim_ops.reconcile import Known, PlannedDay, estimate_day, observe, plan
+from dwlim_ops.reconcile import Known, PlannedDay, observe, plan
 from dwlim_ops.retention import prune
 from dwlim_ops.session import Session
 from dwlim_ops.state.records import Tick

@@ -20,34 +20,40 @@ from dwlim_ops.reconcile import Known
 from dwlim_ops.region import RegionGeometry
 from dwlim_ops.simulate.bundle import Bundle
 from dwlim_ops.simulate.controls import ControlSelection, select_controls
-from dwlim_ops.simulate.interpolate import idw_weights, residual_correction, virtual_displacement
+from dwlim_ops.simulate.error_covariance import FittedErrors, fit_error_covariance
+from dwlim_ops.simulate.interpolate import virtual_displacement
 from dwlim_ops.simulate.lstm import Float32, StationLstms, simulate
 from dwlim_ops.simulate.manifest import (
     Controls,
     Interpolation,
     Manifest,
-    Residual,
     Span,
     StationErrorTable,
+    StationNoise,
 )
 from dwlim_ops.simulate.train import train
 from dwlim_ops.simulate.unseen_errors import StationErrors, station_errors
+from dwlim_ops.simulation import station_weights
 from dwlim_ops.state.provenance import fingerprint
 
 _log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 Days = NDArray[np.bool_]
+#: Names, longitude and latitude.
+Stations = tuple[NDArray[np.str_], Array, Array]
 MINIMUM_TEST_DAYS = 60
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Aligned days for training: displacement (D, S), rows of the forcing, spans, cells."""
+    """Aligned days for training: displacement and its formal error (D, S), rows of the forcing,
+    spans, cells."""
 
     time: NDArray[np.datetime64]
     forcing_row: NDArray[np.intp]
     up_mm: Array
+    up_sigma_mm: Array
     cell_of_station: NDArray[np.intp]
     spans: dict[str, Days]
 
@@ -82,7 +88,8 @@ def gather(known: Known, geometry: RegionGeometry, settings: Training) -> Materi
                               "no day with forcing and displacement")
     up = np.where(checked["flag"].values == 0, checked["up_mm"].values, np.nan)[row[kept]]
     places = checked["longitude_deg"].values, checked["latitude_deg"].values
-    return Material(common[kept], forcing_row[kept], up, geometry.cell_of(*places),
+    return Material(common[kept], forcing_row[kept], up,
+                    checked["up_sigma_mm"].values[row[kept]], geometry.cell_of(*places),
                     {name: days[kept] for name, days in spans.items()})
 
 
@@ -109,15 +116,15 @@ def train_bundle(known: Known, geometry: RegionGeometry, settings: Training, *, 
         progress=lambda done, total: progress("training", done, total))
     virtual = _at_stations(trained.lstms, sequences, column, stations=stations,
                            controls=controls, geometry=geometry, settings=settings)
-    residual = _residual(settings)
-    if residual is not None:
-        virtual = virtual + _kriged_residual(material.up_mm, virtual, stations, residual)
+    good = checked["exclusion"].values == ""
+    fitted = _fitted_errors(material, virtual, stations, good, material.spans["test"])
     errors = station_errors(material.up_mm, virtual, tested=material.spans["test"],
                             minimum_days=MINIMUM_TEST_DAYS)
     known_sequences = sequences[material.spans["test"]][0][:8]
     manifest = _manifest(
         known, settings, (region, name), scaler, stations=stations, controls=controls,
-        errors=errors, best_validation=np.nanmin(trained.history.validation_loss, axis=0))
+        errors=errors, fitted=fitted,
+        best_validation=np.nanmin(trained.history.validation_loss, axis=0))
     arrays = {name: value for name, value in vars(scaler).items() if name != "kind"}
     return Bundle(manifest, trained.lstms, arrays, np.ascontiguousarray(known_sequences))
 
@@ -164,44 +171,31 @@ def _controls(known: Known, material: Material, settings: Training) -> ControlSe
 
 
 def _at_stations(lstms: StationLstms, sequences: Float32, column: NDArray[np.intp], *,
-                 stations: tuple[NDArray[np.str_], Array, Array], controls: NDArray[np.intp],
+                 stations: Stations, controls: NDArray[np.intp],
                  geometry: RegionGeometry, settings: Training) -> Array:
     """Simulated displacement at every station, its own cell's controls left out, (D, S)."""
     n_days, n_cells, length, n_features = sequences.shape
     networks = simulate(lstms, sequences.reshape(-1, length, n_features)).reshape(
         lstms.n_controls, lstms.n_seeds, n_days, n_cells)
     _, longitude, latitude = stations
-    cell = geometry.cell_of(longitude, latitude)
-    distance = distance_deg(longitude[controls], latitude[controls], longitude, latitude)
-    weights = idw_weights(distance, power=settings.idw_power, n_controls=settings.n_controls,
-                          excluded=cell[controls][:, None] == cell[None, :])
+    weights = station_weights(
+        (longitude[controls], latitude[controls]), (longitude, latitude), geometry,
+        power=settings.idw_power, n_controls=settings.n_controls)
     return virtual_displacement(networks[..., column], weights).up_mm
 
 
-def _residual(settings: Training) -> Residual | None:
-    kriging = settings.residual_kriging
-    return None if kriging is None else Residual(**kriging.model_dump())
-
-
-def _kriged_residual(up_mm: Array, virtual_mm: Array,
-                     stations: tuple[NDArray[np.str_], Array, Array], residual: Residual) -> Array:
-    """Correction at each station by the residuals of all others, (D, S)."""
+def _fitted_errors(material: Material, virtual_mm: Array, stations: Stations,
+                   good: NDArray[np.bool_], days: Days) -> FittedErrors:
+    """Covariance of the simulation's errors at the stations that are used, on some days."""
     _, longitude, latitude = stations
-    distance = distance_deg(longitude, latitude, longitude, latitude) * KM_PER_DEGREE
-    correction = np.empty_like(virtual_mm)
-    for station in range(longitude.size):
-        others = np.arange(longitude.size) != station
-        correction[:, [station]] = residual_correction(
-            up_mm[:, others], virtual_mm[:, others], distance[np.ix_(others, others)],
-            distance[others][:, [station]], length_km=residual.length_km,
-            noise_ratio=residual.noise_ratio,
-            signal_sigma_mm=residual.signal_sigma_mm).correction_mm
-    return correction
+    return fit_error_covariance(
+        np.where(good, material.up_mm, np.nan)[days], virtual_mm[days], material.up_sigma_mm[days],
+        distance_deg(longitude, latitude, longitude, latitude) * KM_PER_DEGREE)
 
 
 def _manifest(known: Known, settings: Training, title: tuple[str, str], scaler: Scaler, *,
-              stations: tuple[NDArray[np.str_], Array, Array], controls: NDArray[np.intp],
-              errors: StationErrors, best_validation: Array) -> Manifest:
+              stations: Stations, controls: NDArray[np.intp],
+              errors: StationErrors, fitted: FittedErrors, best_validation: Array) -> Manifest:
     names, longitude, latitude = stations
 
     def columns(index: NDArray[np.intp]) -> dict[str, Any]:
@@ -224,8 +218,7 @@ def _manifest(known: Known, settings: Training, title: tuple[str, str], scaler: 
         validation=Span(first=settings.validation.first, last=settings.validation.last),
         test=Span(first=settings.test.first, last=settings.test.last),
         training_settings=settings.networks,
-        interpolation=Interpolation(power=settings.idw_power, n_controls=settings.n_controls,
-                                    residual=_residual(settings)),
+        interpolation=Interpolation(power=settings.idw_power, n_controls=settings.n_controls),
         scores={"n_stations": float(scored.size), "n_controls": float(controls.size), **quartiles,
                 "mean_best_validation_loss": float(best_validation.mean())},
         data_sha256={"displacement": fingerprint(*_arrays(known.checked, "up_mm", "flag")),
@@ -233,7 +226,10 @@ def _manifest(known: Known, settings: Training, title: tuple[str, str], scaler: 
         controls=Controls(**columns(controls)),
         station_errors=StationErrorTable(
             **columns(scored), rmse_mm=tuple(errors.rmse_mm[scored].tolist()),
-            pcc=tuple(errors.pcc[scored].tolist()), nse=tuple(errors.nse[scored].tolist())))
+            pcc=tuple(errors.pcc[scored].tolist()), nse=tuple(errors.nse[scored].tolist())),
+        error_covariance=fitted.covariance,
+        station_noise=StationNoise(**columns(np.arange(names.size)),
+                                   sigma_mm=tuple(fitted.noise_sigma_mm.tolist())))
 
 
 def _arrays(dataset: xr.Dataset, *names: str) -> list[NDArray[np.generic]]:

@@ -18,9 +18,10 @@ END_OF_SAMPLE = datetime(2017, 7, 31, tzinfo=UTC)
 
 
 @task(name="score", cache_policy=NO_CACHE, persist_result=False)
-def score_methods(session: Session, roles: tuple[str, ...], stride_days: int) -> VerificationReport:
-    """Compute and score every method."""
-    known = observe(session, END_OF_SAMPLE)
+def score_methods(session: Session, as_of: datetime, roles: tuple[str, ...],
+                  stride_days: int) -> VerificationReport:
+    """Compute and score every method; write the report."""
+    known = observe(session, as_of)
     if known is None:
         raise ConfigError("no displacement to verify", where=str(session.workspace.root))
     with stages() as progress:
@@ -30,6 +31,7 @@ def score_methods(session: Session, roles: tuple[str, ...], stride_days: int) ->
 @flow(name="verify", validate_parameters=False, persist_result=False)
 def verify(session: Session, now: datetime, roles: tuple[str, ...],
            stride_days: int) -> VerificationReport:
-    """Ingest, then score."""
-    ingest(session, END_OF_SAMPLE, now)
-    return score_methods(session, roles, stride_days)
+    """Ingest, then score with all that is known: of the sample, with its end."""
+    as_of = END_OF_SAMPLE if session.config.sources.gnss.kind == "sample" else now
+    ingest(session, as_of, now)
+    return score_methods(session, as_of, roles, stride_days)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwlim_ops.errors import ContractError
-from dwlim_ops.kriging import exponential_covariance, simple_kriging
+from dwlim_ops.kriging import exponential_covariance, leave_one_out, predict, simple_kriging
 
 few = settings(max_examples=25, derandomize=True, deadline=None)
 
@@ -84,3 +84,27 @@ def test_coinciding_sites_need_noise_and_shapes_must_agree():
                        noise_ratio=0.0)
     with pytest.raises(ContractError, match="shapes disagree"):
         simple_kriging(values[:, :3], sites, targets, length_km=300, noise_ratio=0.0)
+
+
+@few
+@given(st.integers(0, 1000), st.floats(0.1, 5))
+def test_leaving_one_out_is_predicting_it_from_the_others(seed, noise):
+    values, sites, _ = layout(seed)
+    values[1, 4] = np.nan
+    signal = exponential_covariance(sites, length_km=300, variance=4.0)
+    covariance = signal + noise * np.eye(len(sites))
+    mean, variance = leave_one_out(values, covariance)
+    assert np.array_equal(np.isnan(mean), np.isnan(values))
+    assert np.array_equal(np.isnan(variance), np.isnan(values))
+    for site in range(len(sites)):
+        without = values.copy()
+        without[:, site] = np.nan
+        expected = predict(without, covariance, signal[:, [site]], np.full(1, 4.0))
+        there = np.isfinite(values[:, site])
+        np.testing.assert_allclose(mean[there, site], expected[0][there, 0], atol=1e-9)
+        np.testing.assert_allclose(variance[there, site], expected[1][there, 0] + noise, atol=1e-9)
+
+
+def test_a_day_with_one_value_says_nothing_of_it():
+    mean, variance = leave_one_out(np.array([[3.0, np.nan]]), np.array([[5.0, 1.0], [1.0, 2.0]]))
+    assert (mean[0, 0], variance[0, 0]) == (0.0, 5.0)

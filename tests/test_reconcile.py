@@ -10,7 +10,8 @@ import synthetic
 from synthetic import AS_OF, DAY, run_tick
 
 from dwlim_ops.contracts import GNSS_FLAGS
-from dwlim_ops.reconcile import day_data, estimate_day, ingest, observe, plan
+from dwlim_ops.estimates import day_data, estimate_day
+from dwlim_ops.reconcile import ingest, observe, plan
 from dwlim_ops.simulate.bundle import write_bundle
 from dwlim_ops.simulate.store import promote
 
@@ -236,7 +237,8 @@ def test_without_forcing_there_is_one_estimate(ticked, open_session):
     data = day_data(session, known, DAY)
     assert set(data.by_method) == {"tragnss"}
     assert data.simulated is None
-    up, sigma = data.by_method["tragnss"]
+    points = data.by_method["tragnss"]
+    up, sigma = points.up_mm, points.sigma_mm
     assert up.shape == sigma.shape == (synthetic.N_STATIONS,)
 
 
@@ -245,15 +247,16 @@ def test_with_a_bundle_cells_without_a_station_are_simulated(trained, open_sessi
     known = observe(session, AS_OF)
     data = day_data(session, known, DAY)
     n_cells = session.geometry.cells[0].size
-    up, sigma = data.by_method["dwlim"]
+    points = data.by_method["dwlim"]
+    up, sigma = points.up_mm, points.sigma_mm
     assert up.shape == sigma.shape == (synthetic.N_STATIONS + n_cells,)
     holding = session.geometry.holding_cell(*synthetic.truth().station_place.T)
     assert 0 < data.unobserved.sum() < n_cells
     assert sorted(np.flatnonzero(~data.unobserved)) == sorted(set(holding.tolist()))
     assert np.array_equal(np.isfinite(up[synthetic.N_STATIONS:]), data.unobserved)
-    assert np.isnan(data.by_method["tragnss"][0][synthetic.N_STATIONS:]).all()
+    assert np.isnan(data.by_method["tragnss"].up_mm[synthetic.N_STATIONS:]).all()
     of_stations = slice(synthetic.N_STATIONS)
-    assert np.array_equal(up[of_stations], data.by_method["tragnss"][0][of_stations],
+    assert np.array_equal(up[of_stations], data.by_method["tragnss"].up_mm[of_stations],
                           equal_nan=True)
 
 
@@ -275,7 +278,7 @@ def test_flagged_values_do_not_enter(workspace, open_session):
     known = observe(session, AS_OF)
     flag = known.checked["flag"].sel(station="S011").values[known.row(DAY)]
     assert flag & GNSS_FLAGS["outlier"]
-    assert np.isnan(day_data(session, known, DAY).by_method["tragnss"][0][11])
+    assert np.isnan(day_data(session, known, DAY).by_method["tragnss"].up_mm[11])
 
 
 def with_loading(workspace, *, tables=True):

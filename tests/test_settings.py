@@ -26,7 +26,6 @@ def every_kind_of_key():
     content["endpoints"] = {"ngl": {"base_urls": ["https://a.example.org", "https://b.example.org"],
                                     "attempts": 2}}
     content["http"] = {"contact": "me@example.org", "proxies": {"https": "http://proxy:3128"}}
-    content["training"]["small"]["residual_kriging"] = {"length_km": 1500.0}
     return content
 
 

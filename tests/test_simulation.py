@@ -9,10 +9,10 @@ from synthetic import AS_OF, DAY, run_tick
 
 from dwlim_ops.contracts import FORCING_FLAGS
 from dwlim_ops.errors import BundleError
-from dwlim_ops.geometry import distance_deg
+from dwlim_ops.geometry import KM_PER_DEGREE, distance_deg
 from dwlim_ops.reconcile import observe
 from dwlim_ops.simulate.bundle import write_bundle
-from dwlim_ops.simulate.manifest import Residual
+from dwlim_ops.simulate.interpolate import virtual_displacement
 from dwlim_ops.simulate.store import promote
 from dwlim_ops.simulation import bind, control_weights
 
@@ -91,23 +91,43 @@ def test_a_day_needs_its_own_weather_and_most_of_its_window(bound):
     assert simulator.usable_rows(flagged)[window - 1:].all()
 
 
-def test_same_day_stations_correct_only_if_the_bundle_asks(bound, trained_bundle):
+def test_errors_of_cells_go_together_as_the_bundle_declares(bound, trained_bundle):
     session, simulator, forcing = bound
+    errors = trained_bundle.manifest.error_covariance
+    some = np.array([0, 3, 7])
+    longitude, latitude = (place[some] for place in session.geometry.cells)
+    apart = distance_deg(longitude, latitude, longitude, latitude) * KM_PER_DEGREE
+    covariance = simulator.error_covariance_mm2(some)
+    assert covariance == pytest.approx(errors.between(apart))
+    assert np.sqrt(covariance.diagonal()) == pytest.approx(simulator.sigma_mm[some])
+    marked = np.isin(np.arange(simulator.sigma_mm.size), some)
+    assert np.array_equal(simulator.error_covariance_mm2(marked), covariance)
     last = forcing.sizes["time"] - 1
     simulated = simulator.simulate(forcing, [last])
-    places = synthetic.truth().station_place.T
-    up = np.full((1, synthetic.N_STATIONS), 10.0)
-    assert simulator.with_residual(simulated, *places, up) is simulated
-    interpolation = trained_bundle.manifest.interpolation.model_copy(
-        update={"residual": Residual(length_km=500, noise_ratio=0.5, signal_sigma_mm=3.0)})
-    asking = dataclasses.replace(trained_bundle, manifest=trained_bundle.manifest.model_copy(
-        update={"interpolation": interpolation}))
-    kriging = bind(asking, session.geometry, region=synthetic.REGION, bundle_id="x")
-    corrected = kriging.with_residual(simulated, *places, up).up_mm
-    assert (corrected > simulated.up_mm).all()
-    assert (np.abs(corrected - 10) < np.abs(simulated.up_mm - 10)).all()
-    silent = kriging.with_residual(simulated, *places, np.full_like(up, np.nan)).up_mm
-    assert silent == pytest.approx(simulated.up_mm)
+    plain = virtual_displacement(simulator.networks(forcing, [last], slice(None)),
+                                 simulator.weights)
+    assert np.array_equal(simulated.up_mm, errors.gain * plain.up_mm)
+    assert np.array_equal(simulated.spread_mm, errors.gain * plain.spread_mm)
+    observations = simulator.as_observations(simulated.up_mm[:, some], some)
+    assert observations.up_mm == pytest.approx(simulated.up_mm[:, some] / errors.explained_share)
+    assert observations.covariance_mm2 == pytest.approx(covariance / errors.explained_share)
+
+
+def test_a_bundle_without_error_covariance_has_independent_errors(bound, trained_bundle):
+    session, _, forcing = bound
+    early = dataclasses.replace(trained_bundle, manifest=trained_bundle.manifest.model_copy(
+        update={"error_covariance": None, "station_noise": None}))
+    simulator = bind(early, session.geometry, region=synthetic.REGION, bundle_id="x")
+    some = np.array([2, 5])
+    covariance = simulator.error_covariance_mm2(some)
+    assert np.array_equal(covariance, np.diag(simulator.sigma_mm[some]**2))
+    assert len(set(simulator.sigma_mm.tolist())) > 1
+    last = forcing.sizes["time"] - 1
+    plain = virtual_displacement(simulator.networks(forcing, [last], slice(None)),
+                                 simulator.weights)
+    up = simulator.simulate(forcing, [last]).up_mm
+    assert np.array_equal(up, plain.up_mm)
+    assert np.array_equal(simulator.as_observations(up[:, some], some).up_mm, up[:, some])
 
 
 def test_a_bundle_of_another_region_is_refused(bound, trained_bundle):

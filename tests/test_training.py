@@ -140,15 +140,33 @@ def test_too_few_controls_say_how_far_the_best_is(known):
     assert "largest 0.9" in str(caught.value)
 
 
-def test_residual_kriging_is_trained_into_the_bundle_and_progress_is_told(known, trained_bundle):
-    kriging, told = {"length_km": 800.0, "noise_ratio": 1.0, "signal_sigma_mm": 2.0}, []
+def test_the_errors_of_cells_are_those_of_the_test_years(known, trained_bundle):
+    errors, noise = (trained_bundle.manifest.error_covariance,
+                     trained_bundle.manifest.station_noise)
+    assert len(noise.station) == synthetic.N_STATIONS
+    assert 0.0 < errors.gain <= 1.0
+    truth_mm = synthetic.truth().up_mm
+    assert 0.1 < np.sqrt(errors.variance_mm2) < truth_mm.std()
+    assert min(noise.sigma_mm) > 0
+    seen, geometry = known
+    checked = seen.checked.copy(deep=True)
+    late = checked["time"].values >= np.datetime64(synthetic.training_settings()["test"]["first"])
+    random = np.random.default_rng(0)
+    checked["up_mm"].values[late, :3] += 10.0 * random.normal(size=(late.sum(), 3))
+    bundle = train_bundle(dataclasses.replace(seen, checked=checked), geometry, settings_with(),
+                          name="small", region=REGION, progress=lambda *_: None)
+    noisy = np.array(bundle.manifest.station_noise.sigma_mm)
+    assert (noisy[:3] > 8.0).all()
+    assert noisy[3:] == pytest.approx(np.array(noise.sigma_mm)[3:], rel=0.2)
+    assert bundle.manifest.error_covariance.variance_mm2 < 2.0 * errors.variance_mm2
+
+
+def test_progress_is_told(known):
+    told = []
     networks = {**synthetic.training_settings()["networks"], "max_epochs": 2}
-    bundle = train_bundle(
-        *known, settings_with(residual_kriging=kriging, networks=networks), name="small",
+    train_bundle(
+        *known, settings_with(networks=networks), name="small",
         region=REGION, progress=lambda stage, done, total: told.append((stage, done, total)))
-    assert bundle.manifest.interpolation.residual.model_dump() == kriging
-    assert (bundle.manifest.scores["rmse_mm_median"]
-            < trained_bundle.manifest.scores["rmse_mm_median"])
     for stage in ("features", "training"):
         steps = [(done, total) for name, done, total in told if name == stage]
         assert [done for done, _ in steps] == sorted(done for done, _ in steps)

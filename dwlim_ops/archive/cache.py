@@ -48,5 +48,15 @@ class Cache:
         except OSError as error:
             _log.warning("the cache cannot be written: %s", error)
 
+    def keep_newest(self, number: int) -> None:
+        """Delete all but the entries written last."""
+        try:
+            files = sorted((path for path in self.folder.glob("??/*") if path.is_file()),
+                           key=lambda path: (path.stat().st_mtime_ns, path.name))
+            for path in files[:-number]:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            _log.warning("the cache cannot be pruned: %s", error)
+
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numba import config
 from numpy.typing import ArrayLike, NDArray
 
 from dwlim_ops.features import sifting
+from dwlim_ops.features.workspace import make_workspace
 
 Array = NDArray[np.float64]
 Engine = Literal["compiled", "pyemd"]
 
 MIN_SAMPLES: Final = 16
 ROWS_PER_TASK: Final = 4
+#: Sums over the noise are added up in blocks of this many pairs, on any number of threads.
+PAIRS_PER_TASK: Final = 10
 
 
 def emd(x: ArrayLike, *, max_imf: int = -1, n_sifts: int = 0) -> Array:
@@ -82,12 +85,13 @@ def decompose_all(
         return [_pyemd(row, max_imf=max_imf, n_sifts=n_sifts) for row in series]
     counts = np.empty(series.shape[0], dtype=np.int64)
     modes = np.empty((series.shape[0], sifting.MAX_MODES, series.shape[1]))
-    _over_rows(
-        lambda rows: sifting.decompose_rows(
-            series[rows], max_imf, n_sifts, modes[rows], counts[rows]
-        ),
-        series.shape[0],
-    )
+
+    def decompose(rows: slice) -> None:
+        workspace = make_workspace(series.shape[1])
+        for row in range(rows.start, rows.stop):
+            counts[row] = sifting.decompose(series[row], max_imf, n_sifts, workspace, modes[row])
+
+    _in_parallel(decompose, [(rows,) for rows in _blocks(series.shape[0], ROWS_PER_TASK)])
     return [rows[:count] for rows, count in zip(modes, counts, strict=True)]
 
 
@@ -110,28 +114,41 @@ def mean_first_modes(
         return np.array(
             [[_pyemd(x, max_imf=1, n_sifts=n_sifts)[0] for x in row] for row in copies]
         ).mean(axis=1)
-    means = np.empty_like(series)
-    _over_rows(
-        lambda rows: sifting.mean_first_modes(series[rows], noise, n_sifts, means[rows]),
-        series.shape[0],
-    )
+    blocks = _blocks(noise.shape[0], PAIRS_PER_TASK)
+    sums = np.empty((len(blocks), *series.shape))
+
+    def add_up(rows: slice, block: int) -> None:
+        workspace, mode = make_workspace(series.shape[1]), np.empty(series.shape[1])
+        pairs = noise[blocks[block]]
+        for row in range(rows.start, rows.stop):
+            sifting.sum_first_modes(
+                series[row], pairs, n_sifts, workspace, (sums[block, row], mode))
+
+    _in_parallel(add_up, [(rows, block) for rows in _blocks(series.shape[0], ROWS_PER_TASK)
+                          for block in range(len(blocks))])
+    for block in range(1, len(blocks)):
+        sums[0] += sums[block]
+    means: Array = sums[0] / (2 * noise.shape[0])
     return means
 
 
-def _over_rows(work: Callable[[slice], None], n_rows: int) -> None:
-    """Call `work` on all rows, a few at a time, on NUMBA_NUM_THREADS threads (default: all cores).
+def _blocks(n: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def _in_parallel(work: Callable[..., None], tasks: list[tuple[Any, ...]]) -> None:
+    """Call `work` with every task, on NUMBA_NUM_THREADS threads (default: all cores).
 
     Plain threads, for the kernels release the interpreter lock: numba's own pools either forbid
     calls from two threads or forbid a later fork.
     """
-    tasks = [slice(start, start + ROWS_PER_TASK) for start in range(0, n_rows, ROWS_PER_TASK)]
     n_threads = min(config.NUMBA_NUM_THREADS, len(tasks))  # type: ignore[attr-defined]
     if n_threads <= 1:
-        for rows in tasks:
-            work(rows)
+        for task in tasks:
+            work(*task)
         return
     with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(work, tasks))
+        list(pool.map(lambda task: work(*task), tasks))
 
 
 def _pyemd(x: Array, *, max_imf: int, n_sifts: int) -> Array:

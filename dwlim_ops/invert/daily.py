@@ -70,6 +70,8 @@ class Estimate:
         model resolution matrix; at most `MAXIMUM_RESOLUTION_KM`.
     residual_mm, leave_one_out_mm : (..., m)
         Observed minus fitted, and observed minus predicted from all other points.
+    leave_one_out_sigma_mm : (..., m)
+        Standard deviation of the latter, by the errors and the prior.
     variance_factor : (...)
         Variance of unit weight: 1 if the errors and the prior have the right size.
     degrees_of_freedom : (...)
@@ -81,6 +83,7 @@ class Estimate:
     resolution_km: Array
     residual_mm: Array
     leave_one_out_mm: Array
+    leave_one_out_sigma_mm: Array
     variance_factor: Array
     degrees_of_freedom: Array
 
@@ -172,7 +175,7 @@ def estimate_many(
     variance_factor : float, optional
         Variance of unit weight. By default each day's own, d'(S / beta^2 + E)^-1 d / m.
     posterior : bool
-        False leaves `sigma_mm`, `resolution_km`, `leave_one_out_mm` and `degrees_of_freedom` NaN.
+        False leaves sigma, resolution, leave-one-out and `degrees_of_freedom` NaN.
 
     Raises
     ------
@@ -202,6 +205,8 @@ def estimate_many(
         if posterior:
             determined = system.determined
             out.leave_one_out_mm[place] = solution / determined.inverse_diagonal
+            out.leave_one_out_sigma_mm[place] = np.sqrt(
+                out.variance_factor[group.days, None] / determined.inverse_diagonal) / beta
             _store(out, inversion, group.days, determined, beta)
     np.matmul(coefficients, inversion.influence, out=out.twsa_mm)
     np.subtract(up_mm, coefficients @ inversion.data_covariance, out=out.residual_mm)
@@ -237,6 +242,7 @@ def _blank(shape: tuple[int, ...], n_unknowns: int, posterior: bool) -> Estimate
         resolution_km=fill(n_days, n_unknowns, wanted=posterior),
         residual_mm=fill(n_days, n_points),
         leave_one_out_mm=fill(n_days, n_points, wanted=posterior),
+        leave_one_out_sigma_mm=fill(n_days, n_points, wanted=posterior),
         variance_factor=fill(n_days),
         degrees_of_freedom=fill(n_days, wanted=posterior),
     )

@@ -21,9 +21,14 @@ Indices = NDArray[np.int_]
 
 @dataclass(frozen=True, eq=False)
 class Smoothness:
-    """The Laplacian prior of a domain, bool (lat, lon); cells are numbered along it in C order."""
+    """The Laplacian prior of a domain, bool (lat, lon); cells are numbered along it in C order.
+
+    With `screening` = (cell / correlation length)^2 above zero, L + screening in place of L, the
+    prior is Whittle's covariance, which forgets beyond the correlation length.
+    """
 
     domain: NDArray[np.bool_]
+    screening: float = 0.0
 
     def __post_init__(self) -> None:
         if self.domain.ndim != 2 or not self.domain.any():
@@ -40,7 +45,8 @@ class Smoothness:
             _neighbours(number[:, :-1], number[:, 1:]), _neighbours(number[:-1], number[1:])
         ])
         one_way = sparse.coo_array((-np.ones(pairs.shape[1]), tuple(pairs)), (n_cells, n_cells))
-        return (sparse.diags_array(np.full(n_cells, 4.0)) + one_way + one_way.T).tocsr()
+        diagonal = sparse.diags_array(np.full(n_cells, 4.0 + self.screening))
+        return (diagonal + one_way + one_way.T).tocsr()
 
     @cached_property
     def _factor(self) -> "_BlockTridiagonal":

@@ -23,6 +23,8 @@ LIMITS: Final = (
     "group displacements/stations. Features smaller than resolution_km are not resolved. "
     "1 kg m-2 equals 1 mm of water."
 )
+#: Before title, summary and comment of a product whose inputs are made up.
+SYNTHETIC: Final = "SYNTHETIC EARTH, NO OBSERVATION. "
 
 
 def utc_text(moment: datetime) -> str:
@@ -57,12 +59,13 @@ def change_rms_mm(newer: xr.Dataset, older: xr.Dataset) -> float:
 
 
 def _description(provenance: Provenance) -> dict[str, Any]:
+    label = SYNTHETIC if provenance.synthetic else ""
     return {
-        "title": f"Daily terrestrial water storage anomaly, {provenance.region_title}, "
+        "title": f"{label}Daily terrestrial water storage anomaly, {provenance.region_title}, "
                  f"{provenance.day.isoformat()}",
-        "summary": "Map of one day of the terrestrial water storage anomaly and its uncertainty, "
-                   "inverted from vertical displacement of GNSS stations and of cells simulated "
-                   "from weather by LSTM networks.",
+        "summary": f"{label}Map of one day of the terrestrial water storage anomaly and its "
+                   "uncertainty, inverted from vertical displacement of GNSS stations and of cells "
+                   "simulated from weather by LSTM networks.",
         "keywords": "EARTH SCIENCE > TERRESTRIAL HYDROSPHERE > WATER BUDGET > TERRESTRIAL WATER "
                     "STORAGE, EARTH SCIENCE > SOLID EARTH > GEODETICS > CRUSTAL MOTION",
         "keywords_vocabulary": "GCMD Science Keywords",
@@ -73,7 +76,8 @@ def _description(provenance: Provenance) -> dict[str, Any]:
         "standard_name_vocabulary": "CF Standard Name Table v93",
         "cdm_data_type": "Grid",
         "references": METHOD_REFERENCE,
-        "comment": LIMITS,
+        "comment": f"{label}{LIMITS}",
+        "synthetic": "true" if provenance.synthetic else "false",
         "license": provenance.licence,
         "acknowledgement": "; ".join(provenance.citations),
         "region": provenance.region,
@@ -117,7 +121,9 @@ def _estimates(results: dict[str, MethodResult], provenance: Provenance) -> dict
         "methods": ", ".join(results),
     }
     for method, result in results.items():
-        attributes[f"{method}_beta"] = float(result.beta)
+        if result.beta is not None:
+            attributes[f"{method}_beta"] = float(result.beta)
+        attributes[f"{method}_data"] = result.remark
         attributes[f"{method}_variance_factor"] = float(result.variance_factor)
         attributes[f"{method}_n_data"] = np.int32(result.n_data)
     return attributes

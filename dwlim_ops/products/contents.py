@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 METHODS: Final = {
     "tragnss": "GNSS stations only, independent days",
     "dwlim": "GNSS stations and LSTM-simulated cells, independent days",
-    "dwlim_st": "GNSS stations and LSTM-simulated cells, space-time filter",
+    "dwlim_st": "GNSS stations, space-time filter of the newest day, later its smoother",
 }
 ALWAYS_PRESENT: Final = ("tragnss", "dwlim")
 
@@ -26,17 +26,19 @@ ALWAYS_PRESENT: Final = ("tragnss", "dwlim")
 class MethodResult:
     """One estimate of the day on the cells of the grid's domain, arrays of shape (n_cells,).
 
-    `beta` is the weight of the smoothing, `variance_factor` the scale of the formal errors,
-    `n_data` the number of observed and simulated displacements used.
+    `variance_factor` is the scale of the formal errors (of the filter: the normalised innovation
+    squared, per datum), `n_data` the number of observed and simulated displacements used, `beta`
+    the weight of the smoothing where there is one, `remark` what data the estimate is from.
     """
 
     method: str
     twsa_mm: Array
     sigma_mm: Array
     resolution_km: Array
-    beta: float
+    beta: float | None
     variance_factor: float
     n_data: int
+    remark: str = "the day's own data"
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class Provenance:
     licence: str
     published_method: str
     temperature_bridge: str = ""
+    synthetic: bool = False
     creator: Creator = field(default_factory=Creator)
 
     def __post_init__(self) -> None:

@@ -33,6 +33,7 @@ class Latest:
 
     region: str
     region_title: str
+    synthetic: bool
     day: date
     product_id: str
     path: str

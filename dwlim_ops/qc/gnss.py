@@ -13,10 +13,18 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from dwlim_ops.contracts import GNSS, GNSS_CHECKED, GNSS_FLAGS, check
-from dwlim_ops.qc.outliers import find_outliers, robust_scatter_mm
-from dwlim_ops.qc.screening import screen_stations
+from dwlim_ops.qc.comparison import Comparison
+from dwlim_ops.qc.neighbours import Neighbours, find_neighbours
+from dwlim_ops.qc.outliers import find_outliers
+from dwlim_ops.qc.robust import robust_scatter
+from dwlim_ops.qc.screening import (
+    NetworkScreening,
+    screen_network,
+    screen_stations,
+    settled_days,
+)
 from dwlim_ops.qc.settings import GnssQcSettings
-from dwlim_ops.qc.steps import cut_segments, detect_steps
+from dwlim_ops.qc.steps import find_steps
 from dwlim_ops.qc.trajectory import Trajectory, fit_trajectory
 
 Array = NDArray[np.float64]
@@ -30,9 +38,12 @@ ONE_DAY = np.timedelta64(1, "D")
 
 
 def check_gnss(series: xr.Dataset, settings: GnssQcSettings, *, reference: Period,
-               given_steps: Iterable[Step] = (),
-               region_distance_deg: Array | None = None) -> xr.Dataset:
-    """Flag, correct for steps and trend, and refer every series to the reference period.
+               given_steps: Iterable[Step] = (), region_distance_deg: Array | None = None,
+               temperature_k: xr.DataArray | None = None) -> xr.Dataset:
+    """Flag, correct for steps and trend, refer to the reference period, and screen.
+
+    Within a year new days change neither levels nor flags of earlier days, except those withheld
+    around a step that is found since, or because a station's record has become long enough.
 
     Parameters
     ----------
@@ -44,34 +55,38 @@ def check_gnss(series: xr.Dataset, settings: GnssQcSettings, *, reference: Perio
     reference : (date, date)
         First and last day of the reference period; displacement is relative to its mean. A
         station with fewer than `minimum_reference_days` in it is relative to its record before
-        the newest day's year, or at least to its first so many days. Within a year new days
-        therefore do not change any level (unless a trend is removed).
+        the newest day's year, or at least to its first so many days.
     given_steps : iterable of (day, station)
         Known steps, the day being the first after the step; stations not in `series` are ignored.
     region_distance_deg : ndarray (station,), optional
         Distance of each station from the region, degrees.
+    temperature_k : DataArray (time, station), optional
+        Daily mean temperature at the stations, K, for the thermal test.
 
     Returns
     -------
     Dataset
-        Contract `GNSS_CHECKED`, on every day from the first to the newest. Values stay in
-        `up_mm` whatever their flag, except those beyond the contract's range, which become
-        absent. Values after a step that is too recent to be measured, or
-        between two steps too close to each other, carry `near_step`.
+        Contract `GNSS_CHECKED`, on every day from the first to the newest, with `remark`
+        (station,) for what the screening found at stations that are used, and an attribute
+        `screening` that tells which tests were made. Values stay in `up_mm` whatever their flag,
+        except those beyond the contract's range, which become absent. Values after a step carry
+        `near_step` until `step_level_days` of them have decided its size, and for good between
+        two steps that are closer to each other; after that they are used. Days on which a station
+        had drifted carry `station_excluded`.
     """
     series = _on_every_day(check(series, GNSS, where="check_gnss"))
     day = (series["time"].values - np.datetime64(0, "D")) / ONE_DAY
     up, sigma = series["up_mm"].values.astype(float), series["up_sigma_mm"].values.astype(float)
     flag = _simple_flags(up, sigma, settings.maximum_sigma_mm) | _input_flags(series)
-    good = flag == 0
-    step_rows = _find_steps(series, np.where(good, up, np.nan), settings, given_steps)
-    corrected, fits = _correct_steps(up, sigma, flag, day, step_rows=step_rows, settings=settings)
+    neighbours = find_neighbours(
+        series["longitude_deg"].values, series["latitude_deg"].values,
+        maximum_km=settings.neighbour_maximum_km, n_nearest=settings.n_neighbours,
+        minimum=settings.minimum_neighbours)
+    corrected = _correct_steps(up, flag, neighbours, _given_rows(series, given_steps), settings)
     if settings.trend == "linear":
-        corrected -= np.column_stack([fit.trend(day) for fit in fits]) if fits else 0.0
-    references = [
-        _reference_of(corrected[:, station], sigma[:, station], flag[:, station] == 0, day,
-                      reference=reference, minimum_days=settings.minimum_reference_days)
-        for station in range(corrected.shape[1])]
+        corrected -= _trends(corrected, sigma, flag == 0, day, settings.minimum_reference_days)
+    references = _references(corrected, sigma, flag == 0, day, reference=reference,
+                             minimum_days=settings.minimum_reference_days)
     smooth = np.column_stack([r.smooth(day) for r in references]) if references else corrected
     outlier, residual = find_outliers(
         np.where(flag == 0, corrected - smooth, np.nan),
@@ -83,11 +98,22 @@ def check_gnss(series: xr.Dataset, settings: GnssQcSettings, *, reference: Perio
     impossible = np.abs(corrected) > GNSS_CHECKED.variables["up_mm"].maximum
     corrected[impossible] = np.nan
     flag[impossible] |= GNSS_FLAGS["absent"]
-    scatter = robust_scatter_mm(np.where(flag == 0, residual, np.nan))
-    exclusion = screen_stations(flag == 0, sigma, scatter, region_distance_deg, settings)
+    settled = settled_days(flag == 0, day, settings.minimum_reference_days)
+    scatter = robust_scatter(np.where(settled, residual, np.nan))
+    exclusion = screen_stations(flag == 0, settled, sigma, scatter, settings=settings,
+                                region_distance_deg=region_distance_deg)
     flag[:, exclusion != ""] |= GNSS_FLAGS["station_excluded"]
-    return check(_assemble(series, corrected, flag, exclusion, scatter), GNSS_CHECKED,
-                 where="check_gnss")
+    own = np.where(flag == 0, corrected, np.nan)
+    found = screen_network(
+        Comparison.between(day, own, neighbours.median(own)),
+        np.column_stack([r.within for r in references]) if references else settled,
+        _aligned(temperature_k, series), settings)
+    flag[found.drifts & (flag == 0)] |= GNSS_FLAGS["station_excluded"]
+    flag[:, found.exclusion != ""] |= GNSS_FLAGS["station_excluded"]
+    return check(_assemble(
+        series, corrected, flag, scatter_mm=scatter, found=found,
+        exclusion=np.where(exclusion != "", exclusion, found.exclusion)),
+        GNSS_CHECKED, where="check_gnss")
 
 
 def _on_every_day(series: xr.Dataset) -> xr.Dataset:
@@ -113,51 +139,46 @@ def _input_flags(series: xr.Dataset) -> Flags:
     return series["flag"].values.astype(np.uint8)
 
 
-def _find_steps(series: xr.Dataset, up_mm: Array, settings: GnssQcSettings,
-                given_steps: Iterable[Step]) -> list[NDArray[np.intp]]:
+def _aligned(temperature_k: xr.DataArray | None, series: xr.Dataset) -> Array | None:
+    if temperature_k is None:
+        return None
+    at_stations = temperature_k.transpose("time", "station").reindex(
+        time=series["time"].values, station=series["station"].values)
+    return at_stations.values.astype(float)
+
+
+def _given_rows(series: xr.Dataset, given_steps: Iterable[Step]) -> list[NDArray[np.intp]]:
     known: list[set[int]] = [set() for _ in range(series.sizes["station"])]
-    if settings.step_mode != "none":
-        place = {name: i for i, name in enumerate(series["station"].values.tolist())}
-        for when, name in given_steps:
-            row = int(np.searchsorted(series["time"].values, np.datetime64(when, "D")))
-            if name in place and 0 < row < up_mm.shape[0]:
-                known[place[name]].add(row)
-    if settings.step_mode == "detect":
-        detected = detect_steps(
-            up_mm, window_days=settings.step_window_days,
-            significance=settings.step_significance, minimum_step_mm=settings.minimum_step_mm,
-            minimum_values=settings.step_minimum_days)
-        for rows, new in zip(known, detected, strict=True):
-            before = np.array(sorted(rows))
-            rows.update(int(row) for row in new
-                        if not (np.abs(before - row) < settings.step_window_days).any())
+    place = {name: i for i, name in enumerate(series["station"].values.tolist())}
+    for when, name in given_steps:
+        row = int(np.searchsorted(series["time"].values, np.datetime64(when, "D")))
+        if name in place and 0 < row < series.sizes["time"]:
+            known[place[name]].add(row)
     return [np.array(sorted(rows), dtype=np.intp) for rows in known]
 
 
-def _correct_steps(up: Array, sigma: Array, flag: Flags, day: Array, *,
-                   step_rows: list[NDArray[np.intp]], settings: GnssQcSettings
-                   ) -> tuple[Array, list[Trajectory]]:
+def _correct_steps(up: Array, flag: Flags, neighbours: Neighbours,
+                   given_rows: list[NDArray[np.intp]], settings: GnssQcSettings) -> Array:
     """Displacement on the level of the first segment; flags `near_step` in place."""
     corrected = up.copy()
-    fits = []
-    for station, rows in enumerate(step_rows):
-        good = flag[:, station] == 0
-        segments = cut_segments(good, rows, settings.step_minimum_days)
-        near = _near(rows, day.size, settings.near_step_days) | (segments.index < 0)
-        flag[near, station] |= GNSS_FLAGS["near_step"]
-        used = good & (segments.index >= 0)
-        fit = fit_trajectory(day[used], up[used, station], sigma[used, station],
-                             segments.index[used], segments.n_segments)
-        corrected[:, station] -= fit.level_mm[np.maximum(segments.index, 0)] - fit.level_mm[0]
-        fits.append(fit)
-    return corrected, fits
+    if settings.step_mode == "none":
+        return corrected
+    found = find_steps(np.where(flag == 0, up, np.nan), neighbours, given_rows, settings)
+    n_days = up.shape[0]
+    for station, steps in enumerate(found):
+        corrected[:, station] -= steps.offset_mm(n_days)
+        flag[steps.withheld(n_days, settings.near_step_days), station] |= GNSS_FLAGS["near_step"]
+    return corrected
 
 
-def _near(rows: NDArray[np.intp], n_days: int, reach_days: int) -> Mask:
-    near = np.zeros(n_days, dtype=bool)
-    for row in rows:
-        near[max(row - reach_days, 0): row + reach_days] = True
-    return near
+def _trends(up_mm: Array, sigma_mm: Array, used: Mask, day: Array, minimum_days: int) -> Array:
+    """Linear trend of the settled days, (time, station)."""
+    settled = settled_days(used, day, minimum_days)
+    trends = np.zeros(up_mm.shape)
+    for station, days in enumerate(settled.T):
+        trends[:, station] = fit_trajectory(
+            day[days], up_mm[days, station], sigma_mm[days, station]).trend(day)
+    return trends
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,26 +206,24 @@ class _Reference:
         return float(expected + (up_mm[kept] - self.smooth(self.day[kept])).mean())
 
 
-def _start_of_year(day: float) -> float:
-    year = np.datetime64(int(day), "D").astype("datetime64[Y]")
-    return float((year.astype("datetime64[D]") - np.datetime64(0, "D")) / ONE_DAY)
+def _references(up_mm: Array, sigma_mm: Array, used: Mask, day: Array, *, reference: Period,
+                minimum_days: int) -> list[_Reference]:
+    first, last = (float((np.datetime64(d, "D") - np.datetime64(0, "D")) / ONE_DAY)
+                   for d in reference)
+    settled = settled_days(used, day, minimum_days)
+    references = []
+    for station, of_station in enumerate(used.T):
+        within, start, end = of_station & (day >= first) & (day <= last), first, last
+        if within.sum() < minimum_days and of_station.any():
+            within = settled[:, station]
+            start, end = (float(limit) for limit in day[within][[0, -1]])
+        model = fit_trajectory(day[within], up_mm[within, station], sigma_mm[within, station])
+        references.append(_Reference(day, within, start, end, model))
+    return references
 
 
-def _reference_of(up_mm: Array, sigma_mm: Array, used: Mask, day: Array, *, reference: Period,
-                  minimum_days: int) -> _Reference:
-    start, end = (float((np.datetime64(d, "D") - np.datetime64(0, "D")) / ONE_DAY)
-                  for d in reference)
-    within = used & (day >= start) & (day <= end)
-    if within.sum() < minimum_days and used.any():
-        within = used & ((day < _start_of_year(day[-1])) | (np.cumsum(used) <= minimum_days))
-        start, end = (float(limit) for limit in day[within][[0, -1]])
-    model = fit_trajectory(day[within], up_mm[within], sigma_mm[within],
-                           np.zeros(within.sum(), dtype=np.intp), 1)
-    return _Reference(day, within, start, end, model)
-
-
-def _assemble(series: xr.Dataset, up_mm: Array, flag: Flags, exclusion: NDArray[np.str_],
-              scatter_mm: Array) -> xr.Dataset:
+def _assemble(series: xr.Dataset, up_mm: Array, flag: Flags, *, exclusion: NDArray[np.str_],
+              scatter_mm: Array, found: NetworkScreening) -> xr.Dataset:
     both = ("time", "station")
     return xr.Dataset(
         {
@@ -212,7 +231,8 @@ def _assemble(series: xr.Dataset, up_mm: Array, flag: Flags, exclusion: NDArray[
             "up_sigma_mm": (both, series["up_sigma_mm"].values.astype(float)),
             "flag": (both, flag),
             "exclusion": ("station", exclusion),
+            "remark": ("station", found.remark),
             "scatter_mm": ("station", scatter_mm),
         },
-        coords=series.coords,
+        coords=series.coords, attrs={"screening": found.account},
     )

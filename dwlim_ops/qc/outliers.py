@@ -1,10 +1,9 @@
 """Outliers against a running median, for many stations at once."""
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from dwlim_ops.qc.trajectory import ROBUST_SIGMA_PER_MAD
+from dwlim_ops.qc.robust import ROBUST_SIGMA_PER_MAD, rolling_median
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -15,17 +14,16 @@ MINIMUM_VALUES_IN_WINDOW = 7
 def trailing_median(values: Array, window_days: int) -> Array:
     """Median over the window that ends on the day, shape (time, station).
 
-    NaN values do not count; where the window holds fewer than seven values, the median is that of
-    the record so far.
+    NaN values do not count; where a value's window holds fewer than seven, the median is that of
+    the record so far. NaN without a value on a day with so few.
     """
-    frame = pd.DataFrame(values)
-    recent = frame.rolling(window_days, min_periods=MINIMUM_VALUES_IN_WINDOW).median()
-    return recent.fillna(frame.expanding().median()).to_numpy()
-
-
-def robust_scatter_mm(residual_mm: Array) -> Array:
-    """1.4826 times the median absolute residual of each column; NaN for an empty column."""
-    return ROBUST_SIGMA_PER_MAD * pd.DataFrame(np.abs(residual_mm)).median().to_numpy()
+    median = rolling_median(values, window=window_days, minimum=MINIMUM_VALUES_IN_WINDOW)
+    few = np.isfinite(values) & ~np.isfinite(median)
+    for station in np.flatnonzero(few.any(axis=0)):
+        rows = np.flatnonzero(few[:, station])
+        so_far = values[: rows[-1] + 1, station]
+        median[rows, station] = rolling_median(so_far, window=so_far.size, minimum=1)[rows]
+    return median
 
 
 def find_outliers(up_mm: Array, *, window_days: int, n_sigma: float, floor_mm: float,

@@ -1,152 +1,301 @@
-"""Steps of a station's record: detection, and the segments between them."""
+"""Steps of a station's record against its neighbours: detection, size, and when the size is known.
+
+Regional water moves a station and its neighbours together; an antenna, a receiver or an earthquake
+at the site moves one station. A detected step, its size and the days withheld for it depend on
+the values up to a fixed number after it, so that later days change none of them.
+"""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
 import numpy as np
-import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from dwlim_ops.qc.trajectory import ROBUST_SIGMA_PER_MAD
+from dwlim_ops.qc.neighbours import Neighbours
+from dwlim_ops.qc.robust import ROBUST_SIGMA_PER_MAD, rolling_median
+from dwlim_ops.qc.settings import GnssQcSettings
+from dwlim_ops.qc.trajectory import fit_trajectory
 
 Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+Rows = NDArray[np.intp]
 
-#: A change between values further apart than this many windows may be seasonal, not a step.
-MAXIMUM_EXTENT_WINDOWS = 4
-#: Floor of the day-to-day noise, against records without any.
-MINIMUM_NOISE_MM = 0.1
-#: Standard error of a median in units of that of a mean, for normal errors: sqrt(pi / 2).
-MEDIAN_INEFFICIENCY = float(np.sqrt(np.pi / 2.0))
+#: Days of the trailing median that each series is relative to: a step after an outage that is
+#: longer cannot be told from the season.
+BASELINE_DAYS: Final = 120
+#: A station with fewer values than this in the baseline is nobody's neighbour.
+MINIMUM_BASELINE_VALUES: Final = 30
+#: Values before a change that it is measured against, at most and at least.
+BEFORE_VALUES: Final = 60
+MINIMUM_BEFORE_VALUES: Final = 20
+#: The scatter of the statistic is that of this many of its past values, renewed so often.
+SCATTER_VALUES: Final = 360
+SCATTER_RENEWAL_VALUES: Final = 120
+MINIMUM_SCATTER_VALUES: Final = 60
+#: Sizes are rounded, so that a last bit cannot change every day after a step.
+SIZE_DECIMALS: Final = 2
 
 
-def detect_steps(up_mm: Array, *, window_days: int, significance: float, minimum_step_mm: float,
-                 minimum_values: int) -> list[Index]:
-    """Rows at which each station's level changes abruptly.
+@dataclass(frozen=True, eq=False)
+class StationSteps:
+    """Steps of one station, in time.
 
-    The statistic is the median of the next `window_days` values minus that of the last
-    `window_days` values, over its own scatter in this record (so that coloured noise and the
-    seasonal load count as noise). At the ends of the record the windows shrink to not less than
-    `minimum_values` values, and the scatter grows accordingly: a step is found once
-    `minimum_values` values exist after it. Windows count values, so that a change during an
-    outage is seen; windows spread over more than four times their length are not used. Local
-    maxima are kept, then moved to the row that splits the values around it with the least
-    absolute misfit.
+    Parameters
+    ----------
+    row : ndarray of int (step,)
+        Day of the first value after each step.
+    size_mm : ndarray (step,)
+        Displacement after minus before, mm.
+    known : ndarray of bool (step,)
+        Whether the size is final. Until it is, and between two steps too close to each other, the
+        values after the step have no level.
+    begins : int
+        First day of the record's first level; the values before a step at the very start are too
+        few to have one.
+    """
+
+    row: Rows
+    size_mm: Array
+    known: Mask
+    begins: int = 0
+
+    def offset_mm(self, n_days: int) -> Array:
+        """Sum of the sizes of the steps so far, (time,)."""
+        jump = np.zeros(n_days)
+        np.add.at(jump, self.row, self.size_mm)
+        return np.cumsum(jump)
+
+    def withheld(self, n_days: int, near_days: int) -> Mask:
+        """Days near a step, and days whose level is unknown, (time,)."""
+        out = np.arange(n_days) < self.begins
+        rows = self.row.tolist()
+        for row, end, known in zip(rows, _ends(rows, n_days), self.known, strict=True):
+            out[max(row - near_days, 0): row + near_days] = True
+            if not known:
+                out[row:end] = True
+        return out
+
+
+def _ends(rows: list[int], n_days: int) -> list[int]:
+    return [*rows[1:], n_days][:len(rows)]
+
+
+NO_STEPS: Final = StationSteps(np.zeros(0, np.intp), np.zeros(0), np.zeros(0, bool))
+
+
+def find_steps(up_mm: Array, neighbours: Neighbours, given_rows: list[Rows],
+               settings: GnssQcSettings) -> list[StationSteps]:
+    """The given steps of every station and, with `step_mode = "detect"`, those that are seen.
+
+    r(t) = a(t) - c(t): a is the displacement minus its median over the last 120 days, c the
+    weighted median of the a of the nearest neighbours. For windows of `step_minimum_days` (fast)
+    and `step_window_days` (slow) values the statistic is the median of r in the newest window
+    minus the median of the 60 values before it. A step is seen on the first day on which the
+    statistic reaches `fast_step_mm` or `minimum_step_mm`, and `step_significance` times its robust
+    scatter over the station's past 360 values, plus what the neighbours changed in the same
+    direction (a local maximum of regional water); it is dated to the split of the window with the
+    least absolute misfit. With a provisional size from its first `step_minimum_days` values it is
+    taken out and the search goes on; the size is final `step_level_days` values after the step.
+
+    A station is nobody's neighbour for 120 days after a given step, so that an earthquake that is
+    listed is measured; one that is not, and moves most stations around, is not detected.
+
+    Where too few neighbours have values nothing is detected, for a change could be water; a given
+    step is then measured against the station's own season.
 
     Parameters
     ----------
     up_mm : ndarray (time, station)
         One row per day, NaN where absent.
-    window_days, minimum_values : int
-        Lengths, in values.
-    significance : float
-        Least ratio of the difference to its scatter.
-    minimum_step_mm : float
-        Least difference, mm.
+    neighbours : Neighbours
+    given_rows : list of ndarray of int
+        For every station the days of the first value after each known step, ascending.
+    settings : GnssQcSettings
 
     Returns
     -------
-    list of ndarray of int
-        For every station, the rows of the first value after each step, ascending.
+    list of StationSteps
     """
-    if not up_mm.size:
-        return [np.empty(0, dtype=np.intp) for _ in range(up_mm.shape[1])]
-    present = np.isfinite(up_mm)
-    rows = np.argsort(~present, axis=0, kind="stable")
-    values = np.take_along_axis(up_mm, rows, axis=0)
-    n_present = present.sum(axis=0)
-    difference = _after(values, window_days, minimum_values) - _before(
-        values, window_days, minimum_values
-    )
-    difference[_extent_days(rows, n_present, window_days)
-               > MAXIMUM_EXTENT_WINDOWS * window_days] = np.nan
-    ratio = np.abs(difference) / _scatter_mm(values, difference, n_present, window_days)
-    candidate = (ratio >= significance) & (np.abs(difference) >= minimum_step_mm)
-    found = []
-    for station in range(up_mm.shape[1]):
-        score = np.where(candidate[:, station], ratio[:, station], 0.0)
-        record = values[: n_present[station], station]
-        peaks = sorted({_refine(record, p, window_days, minimum_values)
-                        for p in _local_maxima(score, window_days)})
-        found.append(rows[np.array(peaks, dtype=np.intp), station])
-    return found
+    detect = settings.step_mode == "detect"
+    if not detect and not any(rows.size for rows in given_rows):
+        return [NO_STEPS] * len(given_rows)
+    anomaly = _anomaly(up_mm)
+    steady = np.isfinite(rolling_median(up_mm, window=BASELINE_DAYS,
+                                        minimum=MINIMUM_BASELINE_VALUES))
+    for station, rows in enumerate(given_rows):
+        for row in rows:
+            steady[row: row + BASELINE_DAYS, station] = False
+    regional = neighbours.median(np.where(steady, anomaly, np.nan))
+    return [_steps_of(_Record(up_mm[:, station], anomaly[:, station], regional[:, station]),
+                      rows, settings)
+            if detect or rows.size else NO_STEPS for station, rows in enumerate(given_rows)]
 
 
-def _before(values: Array, window: int, minimum: int) -> Array:
-    rolling = pd.DataFrame(values).rolling(window, min_periods=minimum).median()
-    return rolling.shift(1).to_numpy()
+def _anomaly(up_mm: Array) -> Array:
+    return up_mm - rolling_median(up_mm, window=BASELINE_DAYS, minimum=1)
 
 
-def _after(values: Array, window: int, minimum: int) -> Array:
-    return pd.DataFrame(values[::-1]).rolling(window, min_periods=minimum).median().to_numpy()[::-1]
+class _Record:
+    """One station relative to its neighbours, its steps taken out as they become known.
 
-
-def _extent_days(rows: Index, n_present: Index, window: int) -> Index:
-    position = np.arange(rows.shape[0])[:, None]
-    first = np.maximum(position - window, 0)
-    last = np.minimum(position + window - 1, np.maximum(n_present - 1, 0))
-    return np.take_along_axis(rows, last, axis=0) - np.take_along_axis(rows, first, axis=0)
-
-
-def _scatter_mm(values: Array, difference: Array, n_present: Index, window: int) -> Array:
-    position = np.arange(values.shape[0])[:, None]
-    n_before = np.minimum(position, window)
-    n_after = np.minimum(n_present - position, window)
-    full = (n_before == window) & (n_after == window)
-    colour = ROBUST_SIGMA_PER_MAD * pd.DataFrame(
-        np.where(full, np.abs(difference), np.nan)).median().to_numpy()
-    noise = ROBUST_SIGMA_PER_MAD / np.sqrt(2.0) * pd.DataFrame(
-        np.abs(np.diff(values, axis=0))).median().to_numpy()
-    white = (MEDIAN_INEFFICIENCY * np.fmax(noise, MINIMUM_NOISE_MM)) ** 2
-    shortfall = 1.0 / np.maximum(n_before, 1) + 1.0 / np.maximum(n_after, 1) - 2.0 / window
-    colour = np.fmax(colour, np.sqrt(white * 2.0 / window))
-    return np.sqrt(colour**2 + white * shortfall)
-
-
-def _local_maxima(score: Array, window: int) -> list[int]:
-    peaks: list[int] = []
-    remaining = score.copy()
-    while remaining.size and remaining.max() > 0:
-        peak = int(remaining.argmax())
-        peaks.append(peak)
-        remaining[max(peak - window, 0): peak + window + 1] = 0.0
-    return peaks
-
-
-def _refine(record: Array, peak: int, window: int, minimum: int) -> int:
-    start, stop = max(peak - window, 0), min(peak + window, record.size)
-    before, after = np.median(record[start:peak]), np.median(record[peak:stop])
-    local = record[start:stop]
-    gain = np.abs(local - after) - np.abs(local - before)
-    # Misfit of a split at row k: |x - before| summed up to k, |x - after| from k on.
-    misfit = np.concatenate([[0.0], -np.cumsum(gain)])
-    splits = slice(minimum, local.size - minimum + 1)
-    return start + minimum + int(misfit[splits].argmin())
-
-
-@dataclass(frozen=True)
-class Segments:
-    """The record of one station cut at its steps.
-
-    `index` is the segment of every day, -1 on days of a segment too short to have a level;
-    `n_segments` counts the others.
+    `row` are the days that have both, `compared_mm` their r(t).
     """
 
-    index: Index
-    n_segments: int
+    def __init__(self, up_mm: Array, anomaly_mm: Array, regional_mm: Array) -> None:
+        self._up, self._anomaly, self._regional = up_mm.copy(), anomaly_mm.copy(), regional_mm
+        self._own: Rows = np.flatnonzero(np.isfinite(up_mm))
+        self.row: Rows = np.flatnonzero(np.isfinite(up_mm) & np.isfinite(regional_mm))
+
+    @property
+    def regional_mm(self) -> Array:
+        """What the neighbours do on these days."""
+        values: Array = self._regional[self.row]
+        return values
+
+    @property
+    def compared_mm(self) -> Array:
+        values: Array = self._anomaly[self.row] - self._regional[self.row]
+        return values
+
+    def take_out(self, row: int, size_mm: float) -> None:
+        """Values from `row` on at the level before it."""
+        self._up[row:] -= size_mm
+        around = slice(max(row - BASELINE_DAYS, 0), row + BASELINE_DAYS)
+        self._anomaly[row: around.stop] = _anomaly(self._up[around])[row - around.start:]
+
+    def size_mm(self, row: int, end: int, *, n_after: int, minimum: int) -> float | None:
+        """Median of the first `n_after` values in [row, end) minus that of the 60 before `row`.
+
+        Relative to the neighbours where these values lie within half the baseline of the last one
+        before, else to the station's own season before `row`; None with fewer than `n_after`
+        values after or `minimum` before.
+        """
+        for rows, reach_days, values in (
+                (self.row, BASELINE_DAYS // 2, lambda: self.compared_mm),
+                (self._own, self.n_days, lambda: self._own_without_season(row))):
+            first, last = np.searchsorted(rows, [row, end])
+            if (last - first >= n_after and first >= minimum
+                    and rows[first + n_after - 1] - rows[first - 1] <= reach_days):
+                known = values()
+                before = known[max(first - BEFORE_VALUES, 0): first]
+                return float(np.median(known[first: first + n_after]) - np.median(before))
+        return None
+
+    def _own_without_season(self, row: int) -> Array:
+        day, up = self._own.astype(float), self._up[self._own]
+        past = day < row
+        model = fit_trajectory(day[past], up[past], np.ones(past.sum()))
+        values: Array = up - model.seasonal(day)
+        return values
+
+    @property
+    def n_days(self) -> int:
+        """Days of the record."""
+        return self._up.size
+
+    def n_before(self, row: int) -> int:
+        """Values before a day."""
+        return int(np.searchsorted(self._own, row))
 
 
-def cut_segments(present: Mask, step_rows: Index, minimum_values: int) -> Segments:
-    """Cut a record at `step_rows`, the first rows after each step.
+class _Detector:
+    """The statistic of one station, and its limits."""
 
-    Segments with fewer than `minimum_values` present values get no level of their own and so no
-    index; after a step today the level is unknown until enough values exist.
-    """
-    cuts = np.unique(step_rows[(step_rows > 0) & (step_rows < present.size)])
-    raw = np.zeros(present.size, dtype=np.intp)
-    raw[cuts] = 1
-    raw = np.cumsum(raw)
-    counts = np.bincount(raw[present], minlength=cuts.size + 1)
-    enough = counts >= (minimum_values if cuts.size else 0)
-    number = np.where(enough, np.cumsum(enough) - 1, -1)
-    return Segments(number[raw], int(enough.sum()))
+    def __init__(self, record: _Record, settings: GnssQcSettings) -> None:
+        self._record = record
+        self._windows = (settings.step_minimum_days, settings.step_window_days)
+        self.renew()
+        floors = settings.fast_step_mm, settings.minimum_step_mm
+        self._limit = [
+            np.fmax(floor, settings.step_significance * _past_scatter(change))
+            for floor, change in zip(floors, self._change, strict=True)]
+
+    def renew(self) -> None:
+        """Compute the statistic again after a step was taken out; the limits stay."""
+        self._change = self._changes(self._record.compared_mm)
+
+    @cached_property
+    def _regional(self) -> list[Array]:
+        return self._changes(self._record.regional_mm)
+
+    def _changes(self, values: Array) -> list[Array]:
+        """For each window the median of the newest values minus that of those before."""
+        before = rolling_median(values, window=BEFORE_VALUES, minimum=MINIMUM_BEFORE_VALUES)
+        return [rolling_median(values, window=n, minimum=n)
+                - np.concatenate([np.full(n, np.nan), before])[:before.size]
+                for n in self._windows]
+
+    def first_change(self, after: int, stop: int) -> int | None:
+        """Day of the first step, not before value `after`, that is seen before value `stop`."""
+        start = after + self._windows[0]
+        seen = []
+        for window, (change, limit) in enumerate(zip(self._change, self._limit, strict=True)):
+            reached = start + np.flatnonzero((np.abs(change) >= limit)[start:stop])
+            if reached.size:
+                alike = np.fmax(np.sign(change) * self._regional[window], 0.0)[reached]
+                reached = reached[np.abs(change[reached]) >= limit[reached] + alike]
+            if reached.size:
+                seen.append((int(reached[0]), self._windows[window]))
+        return int(self._record.row[self._split(*min(seen), after)]) if seen else None
+
+    def _split(self, newest: int, n_values: int, earliest: int) -> int:
+        values = self._record.compared_mm
+        window = newest + 1 - n_values
+        before = np.median(values[max(window - BEFORE_VALUES, 0): window])
+        after = np.median(values[window: newest + 1])
+        start = max(window - max(self._windows), earliest)
+        local = values[start: newest + 1]
+        # Misfit of a split at k: |r - before| summed up to k, |r - after| from k on.
+        misfit = np.cumsum(np.abs(local - before) - np.abs(local - after))[:-1]
+        return start + 1 + int(misfit.argmin())
+
+
+def _past_scatter(values: Array) -> Array:
+    """Robust scatter of the last 360 values, renewed every 120; infinite while they are few."""
+    padded = np.concatenate([np.full(SCATTER_VALUES, np.nan), np.abs(values)])
+    past = np.sort(sliding_window_view(padded, SCATTER_VALUES)[:-1:SCATTER_RENEWAL_VALUES], axis=1)
+    n_past = np.isfinite(past).sum(axis=1)
+    median = past[np.arange(n_past.size), np.maximum(n_past - 1, 0) // 2]
+    scatter = np.where(n_past >= MINIMUM_SCATTER_VALUES, ROBUST_SIGMA_PER_MAD * median, np.inf)
+    return np.repeat(scatter, SCATTER_RENEWAL_VALUES)[: values.size]
+
+
+def _steps_of(record: _Record, given: Rows, settings: GnssQcSettings) -> StationSteps:
+    minimum, n_days = settings.step_minimum_days, record.n_days
+    early = [int(row) for row in given if record.n_before(int(row)) < minimum]
+    rows, provisional = _search(record, [int(row) for row in given[len(early):]], settings)
+    sizes, known = [], []
+    for row, end, so_far in zip(rows, _ends(rows, n_days), provisional, strict=True):
+        rest = record.size_mm(row, end, n_after=settings.step_level_days, minimum=minimum)
+        known.append(rest is not None)
+        sizes.append(round(so_far + (rest or 0.0), SIZE_DECIMALS))
+    return StationSteps(np.array(rows, np.intp), np.array(sizes, float), np.array(known, bool),
+                        max(early, default=0))
+
+
+def _search(record: _Record, given: list[int], settings: GnssQcSettings
+            ) -> tuple[list[int], list[float]]:
+    """Days of the steps, ascending, and their provisional sizes, by which `record` is changed."""
+    minimum, reach = settings.step_minimum_days, settings.near_step_days
+    detector = _Detector(record, settings) if settings.step_mode == "detect" else None
+    rows: list[int] = []
+    sizes: list[float] = []
+    start, waiting = 0, given.copy()
+    while True:
+        next_given = waiting[0] if waiting else record.n_days + reach
+        stop = int(np.searchsorted(record.row, next_given - reach))
+        row = detector.first_change(start, stop) if detector else None
+        if row is None:
+            if not waiting:
+                return rows, sizes
+            row = waiting.pop(0)
+        end = waiting[0] if waiting else record.n_days
+        size = record.size_mm(row, end, n_after=minimum, minimum=minimum) or 0.0
+        rows.append(row)
+        sizes.append(size)
+        record.take_out(row, size)
+        if detector:
+            detector.renew()
+        start = int(np.searchsorted(record.row, row)) + minimum

@@ -1,4 +1,4 @@
-"""Trajectory model of one station: levels between steps, trend, annual and semi-annual terms."""
+"""Trajectory model of one station: level, trend, annual and semi-annual terms."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,13 +6,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dwlim_ops.qc.robust import ROBUST_SIGMA_PER_MAD
+
 Array = NDArray[np.float64]
 
 DAYS_PER_YEAR: Final = 365.25
 MINIMUM_SEASONAL_DAYS: Final = 548
 REJECTION_SIGMA: Final = 3.5
 MAXIMUM_REJECTIONS: Final = 8
-ROBUST_SIGMA_PER_MAD: Final = 1.4826
 
 
 def harmonics(day: Array) -> Array:
@@ -31,14 +32,13 @@ def harmonics(day: Array) -> Array:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """u(t) = level of the segment + trend (t - epoch) + annual + semi-annual terms.
+    """u(t) = level + trend (t - epoch) + annual + semi-annual terms.
 
-    `level_mm` has one entry per segment between steps, in order. `seasonal_mm` holds the four
-    coefficients of `harmonics`. Trend and seasonal terms are zero for records shorter than
-    one and a half years, which cannot tell them from a level.
+    `seasonal_mm` holds the four coefficients of `harmonics`. Trend and seasonal terms are zero for
+    records shorter than one and a half years, which cannot tell them from a level.
     """
 
-    level_mm: Array
+    level_mm: float
     trend_mm_per_year: float
     seasonal_mm: Array
     epoch_day: float
@@ -52,8 +52,7 @@ class Trajectory:
         return harmonics(day) @ self.seasonal_mm
 
 
-def fit_trajectory(day: Array, up_mm: Array, up_sigma_mm: Array, segment: NDArray[np.intp],
-                   n_segments: int) -> Trajectory:
+def fit_trajectory(day: Array, up_mm: Array, up_sigma_mm: Array) -> Trajectory:
     """Weighted least squares with iterated rejection of outliers.
 
     Parameters
@@ -62,10 +61,6 @@ def fit_trajectory(day: Array, up_mm: Array, up_sigma_mm: Array, segment: NDArra
         Days since 1970-01-01, ascending.
     up_mm, up_sigma_mm : ndarray (n,)
         Finite values and positive formal errors; weights are 1 / sigma^2.
-    segment : ndarray (n,)
-        Index of the segment between steps to which each value belongs, 0 .. n_segments - 1.
-    n_segments : int
-        Number of segments.
 
     Returns
     -------
@@ -78,15 +73,14 @@ def fit_trajectory(day: Array, up_mm: Array, up_sigma_mm: Array, segment: NDArra
     J. Geodesy 88, 283-311.
     """
     if day.size == 0:
-        return Trajectory(np.zeros(max(n_segments, 1)), 0.0, np.zeros(4), 0.0)
+        return Trajectory(0.0, 0.0, np.zeros(4), 0.0)
     epoch = (day[0] + day[-1]) / 2.0
-    columns = [segment[:, None] == np.arange(n_segments)]
+    columns = [np.ones((day.size, 1))]
     if day[-1] - day[0] >= MINIMUM_SEASONAL_DAYS:
         columns += [((day - epoch) / DAYS_PER_YEAR)[:, None], harmonics(day)]
-    design = np.hstack(columns).astype(float)
-    solution = _robust_least_squares(design, up_mm, 1.0 / up_sigma_mm**2)
-    slow = solution[n_segments:] if len(columns) > 1 else np.zeros(5)
-    return Trajectory(solution[:n_segments], float(slow[0]), slow[1:], float(epoch))
+    solution = _robust_least_squares(np.hstack(columns), up_mm, 1.0 / up_sigma_mm**2)
+    slow = solution[1:] if len(columns) > 1 else np.zeros(5)
+    return Trajectory(float(solution[0]), float(slow[0]), slow[1:], float(epoch))
 
 
 def _robust_least_squares(design: Array, values: Array, weight: Array) -> Array:
@@ -99,8 +93,6 @@ def _robust_least_squares(design: Array, values: Array, weight: Array) -> Array:
         residual = np.abs(values - design @ solution)
         limit = REJECTION_SIGMA * ROBUST_SIGMA_PER_MAD * np.median(residual[keep])
         accepted = residual <= max(limit, 1e-9)
-        # A column without one accepted value would leave its level undetermined.
-        accepted |= (design[:, np.abs(design[accepted]).sum(axis=0) == 0] != 0).any(axis=1)
         if (accepted == keep).all():
             break
         keep = accepted

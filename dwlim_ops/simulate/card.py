@@ -38,6 +38,7 @@ def render_card(manifest: Manifest) -> str:
         "## Interpolation to cells",
         "",
         *_interpolation(m),
+        *_errors(m),
         "## Control stations",
         "",
         *_table(("station", "longitude, deg", "latitude, deg"), [
@@ -76,12 +77,21 @@ def _interpolation(manifest: Manifest) -> list[str]:
     used = manifest.interpolation
     near = f"the {used.n_controls} nearest" if used.n_controls else "all"
     lines = [f"Inverse distance, power {used.power:g}, {near} controls."]
-    if used.residual is not None:
-        lines.append(
-            f"Same-day residuals of stations kriged with length {used.residual.length_km:g} km, "
-            f"noise/signal {used.residual.noise_ratio:g}, signal "
-            f"{used.residual.signal_sigma_mm:.2f} mm.")
     return [*lines, ""]
+
+
+def _errors(manifest: Manifest) -> list[str]:
+    errors = manifest.error_covariance
+    if errors is None:
+        return []
+    return [
+        "## Errors of simulated displacement", "",
+        "From the stations and days of the scores, without the noise of the observations: gain of "
+        "the simulation, standard deviation of the error that all places share, of the one that "
+        "falls with distance, of the local one, and the share of the displacement's variance that "
+        "the simulation explains.", "",
+        *_table(("parameter", "value"), [(k, f"{v:.4g}") for k, v in vars(errors).items()]),
+    ]
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""From control stations to cells: inverse-distance weights and a correction by kriging."""
+"""From control stations to cells: inverse-distance weights, mean and spread of the seeds."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dwlim_ops.errors import ContractError
-from dwlim_ops.kriging import Array, simple_kriging
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -15,14 +16,6 @@ class VirtualDisplacement:
 
     up_mm: Array
     spread_mm: Array
-
-
-@dataclass(frozen=True)
-class ResidualCorrection:
-    """What same-day observations add to the simulation, and its error, mm, (n_days, n_points)."""
-
-    correction_mm: Array
-    sigma_mm: Array
 
 
 def idw_weights(
@@ -105,42 +98,3 @@ def virtual_displacement(
     for network, weight in zip(simulated_mm, weights, strict=True):
         by_seed += network * weight
     return VirtualDisplacement(by_seed.mean(axis=0), by_seed.std(axis=0))
-
-
-def residual_correction(
-    observed_mm: NDArray[np.floating],
-    simulated_mm: NDArray[np.floating],
-    site_distance_km: Array,
-    target_distance_km: Array,
-    *,
-    length_km: float,
-    noise_ratio: ArrayLike,
-    signal_sigma_mm: float,
-) -> ResidualCorrection:
-    """Krige the same-day residuals of the stations (observed minus simulated) to the points.
-
-    Add the correction to the simulated displacement of the points ("regression kriging": the
-    networks are the prior mean, a Gaussian process describes what they miss).
-
-    Parameters
-    ----------
-    observed_mm, simulated_mm : array (n_days, n_sites)
-        NaN where absent. Simulate each site with its own cell's control left out, or the
-        residuals are smaller than those of the points.
-    site_distance_km : array (n_sites, n_sites)
-    target_distance_km : array (n_sites, n_points)
-    length_km, noise_ratio
-        See `dwlim_ops.kriging.simple_kriging`.
-    signal_sigma_mm : float
-        Standard deviation of the part of the residual that neighbours share.
-
-    Returns
-    -------
-    ResidualCorrection
-        Far from all stations the correction is zero with error `signal_sigma_mm`.
-    """
-    mean, variance = simple_kriging(
-        np.asarray(observed_mm, float) - simulated_mm, site_distance_km, target_distance_km,
-        length_km=length_km, noise_ratio=noise_ratio,
-    )
-    return ResidualCorrection(mean, signal_sigma_mm * np.sqrt(variance))

@@ -8,6 +8,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dwlim_ops.errors import BundleError
+from dwlim_ops.simulate.error_covariance import ErrorCovariance
 from dwlim_ops.simulate.train import TrainingSettings
 
 SCHEMA_VERSION: Final = 1
@@ -51,12 +52,10 @@ class Span(_Declared):
     last: date
 
 
-class Residual(_Declared):
-    """Kriging of the stations' residuals; see `interpolate.residual_correction`."""
+class StationNoise(_Places):
+    """Noise of the stations' own observations, with which the error covariance was fitted."""
 
-    length_km: float = Field(gt=0)
-    noise_ratio: float = Field(ge=0)
-    signal_sigma_mm: float = Field(ge=0)
+    sigma_mm: tuple[float, ...]
 
 
 class Interpolation(_Declared):
@@ -64,7 +63,6 @@ class Interpolation(_Declared):
 
     power: float = Field(default=1.0, ge=0)
     n_controls: int = Field(default=0, ge=0)
-    residual: Residual | None = None
 
 
 class Manifest(_Declared):
@@ -72,7 +70,8 @@ class Manifest(_Declared):
 
     `name` is short and tells bundles of a region apart in their ids (usually the feature set).
     `feature_set` holds what rebuilds the features (TOML values only); `feature_names` is their
-    order in a sequence. `data_sha256` names the data the bundle was trained on.
+    order in a sequence. `data_sha256` names the data the bundle was trained on. Without
+    `error_covariance`, which early bundles lack, the errors of cells count as independent.
     """
 
     schema_version: Literal[1] = 1
@@ -92,6 +91,14 @@ class Manifest(_Declared):
     data_sha256: dict[str, str]
     controls: Controls
     station_errors: StationErrorTable
+    error_covariance: ErrorCovariance | None = None
+    station_noise: StationNoise | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Manifest":
+        if (self.error_covariance is None) != (self.station_noise is None):
+            raise ValueError("error_covariance and station_noise come together")
+        return self
 
 
 def manifest_toml(manifest: Manifest, files: dict[str, str]) -> str:

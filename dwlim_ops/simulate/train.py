@@ -1,4 +1,8 @@
-"""Training of all networks of a region: every control station, every seed."""
+"""Training of all networks of a region: every control station, every seed.
+
+A sequence is read from a state of zero and scored on its last days: on one day if each day is
+served from a window of its own, on many if a run is (see `dwlim_ops.simulate.runs`).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +19,10 @@ if TYPE_CHECKING:
 
 Days = NDArray[np.bool_]
 
-#: Controls trained in one computation: fits the processor's cache, which forty do not.
-CONTROLS_AT_ONCE: Final = 8
+#: Sequences, of all controls, read in one computation: fits the processor's cache.
+SEQUENCES_AT_ONCE: Final = 512
+#: Fewest controls trained in one computation: the calls of torch cost, too.
+LEAST_CONTROLS_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,8 @@ class TrainingSettings:
     """How the networks are trained; stored in the bundle.
 
     `patience` is the number of epochs without a better validation error after which a network
-    stops; it keeps the weights of its best epoch. `weight_decay` is decoupled (AdamW).
+    stops; it keeps the weights of its best epoch. `batch_size` counts sequences. `weight_decay`
+    is decoupled (AdamW).
     """
 
     hidden_size: int = 16
@@ -59,16 +66,16 @@ class Trained:
 
 @dataclass(frozen=True)
 class _Samples:
-    """Days of some controls as tensors: features (n, C, L, F), target and weight (C, n)."""
+    """Sequences of some controls: features (n, C, L, F), target and weight (C, K, n)."""
 
     sequences: "torch.Tensor"
     target: "torch.Tensor"
     weight: "torch.Tensor"
 
-    def batch(self, days: "torch.Tensor | slice") -> tuple["torch.Tensor", ...]:
-        """Sequences (L, C, F, B), target and weight (C, 1, B) of some days."""
-        sequences = self.sequences[days].permute(2, 1, 3, 0).contiguous()
-        return sequences, self.target[:, None, days], self.weight[:, None, days]
+    def batch(self, rows: "torch.Tensor | slice") -> tuple["torch.Tensor", ...]:
+        """Sequences (L, C, F, B), target and weight (C, 1, K, B) of some sequences."""
+        sequences = self.sequences[rows].permute(2, 1, 3, 0).contiguous()
+        return sequences, self.target[:, None, :, rows], self.weight[:, None, :, rows]
 
 
 def train(
@@ -80,7 +87,7 @@ def train(
     settings: TrainingSettings,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trained:
-    """Train one network per control and seed to give the displacement of a sequence's last day.
+    """Train one network per control and seed to give the displacement of a sequence's last days.
 
     Mean squared error, Adam, early stopping per network on the validation days. A network depends
     on its own station alone: adding or removing another control does not change it (up to
@@ -88,12 +95,13 @@ def train(
 
     Parameters
     ----------
-    sequences : array (D, C, L, F)
-        Features at each control for each day; a sequence with NaN is not used.
+    sequences : array (D / K, C, L, F)
+        Features at each control; a sequence with NaN is not used.
     up_mm : array (D, C)
-        Observed displacement, NaN where absent.
+        Observed displacement of the last K <= L days of each sequence, sequence by sequence; NaN
+        where absent. With K = 1 each day has a window of its own.
     training, validation : array (D,) of bool
-        Disjoint days.
+        Disjoint days. A sequence may hold days of both.
     settings : TrainingSettings
     progress : callable, optional
         Called after each epoch of each group of controls with the number done and the largest
@@ -118,8 +126,9 @@ def train(
     mean_mm, scale_mm = _target_scaling(up_mm, usable & training[:, None])
     target = np.where(usable, (up_mm - mean_mm) / scale_mm, 0.0).astype(np.float32)
     n_controls = up_mm.shape[1]
-    groups = [slice(first, min(first + CONTROLS_AT_ONCE, n_controls))
-              for first in range(0, n_controls, CONTROLS_AT_ONCE)]
+    at_once = max(LEAST_CONTROLS_AT_ONCE, SEQUENCES_AT_ONCE // settings.batch_size)
+    groups = [slice(first, min(first + at_once, n_controls))
+              for first in range(0, n_controls, at_once)]
     trained = []
     for number, controls in enumerate(groups):
         samples = [_samples(sequences, target, usable, days, controls)
@@ -140,13 +149,18 @@ def train(
 def _usable(
     sequences: Float32, up_mm: NDArray[np.floating], training: Days, validation: Days
 ) -> NDArray[np.bool_]:
-    if sequences.ndim != 4 or sequences.shape[:2] != up_mm.shape:
-        raise ContractError("shapes disagree", where="train", got=f"sequences {sequences.shape}",
-                            expected=f"(day, control, step, feature) with {up_mm.shape} first")
+    n_days, n_controls = up_mm.shape
+    n_last = n_days // max(len(sequences), 1)
+    if (sequences.ndim != 4 or sequences.shape[1] != n_controls
+            or not n_last * len(sequences) == n_days > 0 or n_last > sequences.shape[2]):
+        raise ContractError(
+            "shapes disagree", where="train", got=f"sequences {sequences.shape}",
+            expected=f"(sequence, control, step, feature) for {up_mm.shape} days and controls")
     if (training & validation).any():
         raise ContractError("days are used twice", where="train: validation",
                             expected="no day of training")
-    usable: NDArray[np.bool_] = np.isfinite(up_mm) & np.isfinite(sequences).all(axis=(2, 3))
+    complete = np.isfinite(sequences).all(axis=(2, 3)).repeat(n_last, axis=0)
+    usable: NDArray[np.bool_] = np.isfinite(up_mm) & complete
     for name, days in (("training", training), ("validation", validation)):
         empty = ~usable[days].any(axis=0)
         if empty.any():
@@ -174,12 +188,16 @@ def _samples(
 ) -> _Samples:
     import torch
 
-    picked = np.nan_to_num(sequences[days, controls].astype(np.float32))
-    return _Samples(
-        torch.from_numpy(picked),
-        torch.from_numpy(np.ascontiguousarray(target[days, controls].T)),
-        torch.from_numpy(np.ascontiguousarray(usable[days, controls].T, np.float32)),
-    )
+    of_sequence = days.reshape(len(sequences), -1)
+    rows = of_sequence.any(axis=1)
+    picked = np.nan_to_num(sequences[rows, controls].astype(np.float32))
+
+    def by_control(values: NDArray[np.generic]) -> "torch.Tensor":
+        of_rows = values[:, controls].reshape(*of_sequence.shape, -1)[rows]
+        return torch.from_numpy(np.ascontiguousarray(of_rows.T, np.float32))
+
+    return _Samples(torch.from_numpy(picked), by_control(target),
+                    by_control(usable & days[:, None]))
 
 
 def _initial_weights(
@@ -209,7 +227,7 @@ def _train_group(
 ) -> tuple[dict[str, Float32], History]:
     import torch
 
-    n_days, n_controls, _, n_features = training.sequences.shape
+    n_sequences, n_controls, _, n_features = training.sequences.shape
     weights = _initial_weights(n_controls, n_features, settings)
     best = {name: tensor.detach().clone() for name, tensor in weights.items()}
     best_loss = torch.full((n_controls, settings.n_seeds), torch.inf)
@@ -220,7 +238,7 @@ def _train_group(
     shuffle = np.random.default_rng(settings.seed)
     losses: list[tuple[torch.Tensor, torch.Tensor]] = []
     for epoch in range(settings.max_epochs):
-        order = torch.from_numpy(shuffle.permutation(n_days))
+        order = torch.from_numpy(shuffle.permutation(n_sequences))
         training_loss = _one_epoch(training, weights, optimiser, order.split(settings.batch_size))
         validation_loss = _mean_squared_error(validation, weights, settings.batch_size)
         losses.append((training_loss.where(running, torch.nan),
@@ -244,16 +262,17 @@ def _one_epoch(
     samples: _Samples, weights: dict[str, "torch.Tensor"], optimiser: "torch.optim.Optimizer",
     batches: tuple["torch.Tensor", ...],
 ) -> "torch.Tensor":
-    """One pass over the days; mean squared error of every network before each step, (C, S)."""
+    """One pass over the sequences; mean squared error of every network before each step, (C, S)."""
     import torch
 
     from dwlim_ops.simulate.stacked import forward
 
     total, count = torch.zeros(weights["output_bias"].shape), torch.tensor(0.0)
-    for days in batches:
-        sequences, target, weight = samples.batch(days)
-        squares = ((forward(sequences, **weights) - target) ** 2 * weight).sum(dim=2)
-        n_used = weight.sum(dim=2)
+    for rows in batches:
+        sequences, target, weight = samples.batch(rows)
+        simulated = forward(sequences, **weights, n_last=target.shape[2])
+        squares = ((simulated - target) ** 2 * weight).sum(dim=(2, 3))
+        n_used = weight.sum(dim=(2, 3))
         optimiser.zero_grad()
         (squares / n_used.clamp(min=1.0)).sum().backward()
         optimiser.step()
@@ -272,8 +291,9 @@ def _mean_squared_error(
     with torch.no_grad():
         for first in range(0, len(samples.sequences), batch_size):
             sequences, target, weight = samples.batch(slice(first, first + batch_size))
-            total = total + ((forward(sequences, **weights) - target) ** 2 * weight).sum(dim=2)
-        return total / samples.weight.sum(dim=1)[:, None]
+            simulated = forward(sequences, **weights, n_last=target.shape[2])
+            total = total + ((simulated - target) ** 2 * weight).sum(dim=(2, 3))
+        return total / samples.weight.sum(dim=(1, 2))[:, None]
 
 
 def _join_histories(parts: list[History]) -> History:

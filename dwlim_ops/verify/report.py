@@ -1,28 +1,35 @@
-"""The verification report: tables in Markdown, the same in JSON, one figure."""
+"""The tables of the verification report, in Markdown and as plain values."""
 
-import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dwlim_ops.verify.grace import BasinScore, MonthlyBasins
+from dwlim_ops.verify.document import escaped
+from dwlim_ops.verify.grace import BasinScore
+from dwlim_ops.verify.scores import TREATMENTS, Treatment
 
 Array = NDArray[np.float64]
+
+#: How the treatments are called in the report.
+TREATED: Final[dict[Treatment, str]] = {
+    "mean": "as it is", "detrend": "detrended", "deseasonalise": "deseasonalised"}
 
 
 @dataclass(frozen=True, eq=False)
 class StationScores:
-    """Scores at stations left out, (n_stations,), NaN without a score."""
+    """Scores at stations left out, (n_stations,), NaN without a score; `coverage` is the share of
+    all values inside the 90 % interval.
+    """
 
     rmse_mm: Array
     pcc: Array
     nse: Array
+    spread: Array
+    coverage: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +37,7 @@ class GraceSection:
     """One estimate against GRACE: scores per basin, monthly means (n_months, n_basins)."""
 
     label: str
+    method: str
     basins: tuple[BasinScore, ...]
     monthly_mm: Array
 
@@ -39,6 +47,7 @@ class LeftOutSection:
     """One estimate at the stations left out, on `n_days` days."""
 
     label: str
+    method: str
     n_days: int
     scores: StationScores
 
@@ -51,79 +60,122 @@ class RevisionSection:
     revision: Array
 
 
+@dataclass(frozen=True)
+class RevisionDeviation:
+    """Changes of basin means from their first issue, `lead_days` later, over `n` days and basins.
+
+    `z_deviation` is their standard deviation in units of the first issue's sigma.
+    """
+
+    method: str
+    lead_days: int
+    n: int
+    rms_mm: float
+    z_deviation: float
+
+
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """What the report shows."""
+    """What the report shows in numbers."""
 
     against_grace: Sequence[GraceSection]
     left_out: Sequence[LeftOutSection]
     revisions: Sequence[RevisionSection]
+    revised: Sequence[RevisionDeviation]
 
 
-def to_markdown(title: str, tables: Tables, *, stride_days: int, revision_lag_days: int,
-                grace_years: tuple[date, date], left_out_years: tuple[date, date]) -> str:
-    """The report in words and tables."""
-    which = "every day" if stride_days == 1 else f"one day in {stride_days}"
-    lines = [
-        f"# Verification: {title}", "",
-        f"`tragnss`: every day; with a model: {which}, in years that the model never saw, and "
-        "`tragnss` on the same days.", "",
-        f"## Basins against GRACE, {grace_years[0]} to {grace_years[1]}", "",
-        "Monthly means about their mean over the common months. GRACE: CSR RL06, DDK3, degrees 0-1 "
-        "omitted, no leakage correction. Amplitude and day of the maximum of the annual term; last "
-        "line: median and quartiles over the basins.", "",
-        "| estimate | basin | months | PCC | NSE | RMSE mm | amplitude mm (GRACE) | day (GRACE) |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for section in tables.against_grace:
-        lines += [_basin_row(section.label, score) for score in section.basins]
-        lines.append(_basin_summary(section))
-    lines += [
-        "", f"## Stations left out, {left_out_years[0]} to {left_out_years[1]}", "",
-        "Each station's displacement predicted from all others of the same day; median and "
-        "quartiles over the stations.", "",
-        "| estimate | days | stations | PCC | NSE | RMSE mm |", "|---|---|---|---|---|---|",
-    ]
-    lines += [_station_row(section) for section in tables.left_out]
-    return "\n".join([*lines, *_revision_lines(tables.revisions, revision_lag_days), ""])
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; cells are plain text and are escaped, but for `**bold**` marks of ours."""
+    lines = [_line(header), "|---" * len(header) + "|", *(_line(row) for row in rows)]
+    return "\n".join(lines)
 
 
-def _revision_lines(revisions: Sequence[RevisionSection], lag_days: int) -> list[str]:
-    if not revisions:
-        return []
-    names = ["series", *(str(k) for k in range(1, revisions[0].revision.size))]
-    return [
-        "", "## Revision of the newest day's features", "",
-        f"RMS change of each component's newest value once {lag_days} more days are known, in "
-        "units of its standard deviation, fastest component first.", "",
-        f"| features | {' | '.join(names)} |", "|---|" + "---|" * len(names),
-        *(f"| {section.label} | {' | '.join(f'{value:.2f}' for value in section.revision)} |"
-          for section in revisions),
-    ]
+def _line(cells: Sequence[object]) -> str:
+    return "| " + " | ".join(_cell(str(cell)) for cell in cells) + " |"
 
 
-def _basin_row(label: str, score: BasinScore) -> str:
-    return (f"| {label} | {score.basin} | {score.n_months} | {score.pcc:.2f} | {score.nse:.2f} | "
-            f"{score.rmse_mm:.0f} | "
-            f"{score.cycle.amplitude:.0f} ({score.grace_cycle.amplitude:.0f}) | "
-            f"{score.cycle.phase_days:.0f} ({score.grace_cycle.phase_days:.0f}) |")
+def _cell(text: str) -> str:
+    bold = len(text) > 4 and text.startswith("**") and text.endswith("**")
+    return f"**{escaped(text[2:-2])}**" if bold else escaped(text)
 
 
-def _basin_summary(section: GraceSection) -> str:
-    values = {name: [getattr(score, name) for score in section.basins]
-              for name in ("pcc", "nse", "rmse_mm")}
-    return (f"| **{section.label}** | **all** | | **{_quartiles(values['pcc'], 2)}** | "
-            f"**{_quartiles(values['nse'], 2)}** | **{_quartiles(values['rmse_mm'], 0)}** | | |")
+def grace_table(sections: Sequence[GraceSection]) -> str:
+    """Every basin as it is, then medians and quartiles over the basins."""
+    rows: list[list[object]] = []
+    for section in sections:
+        rows += [_basin_row(section.label, score) for score in section.basins]
+        values = [score.agreement["mean"] for score in section.basins]
+        rows.append([f"**{section.label}**", "**all**", "",
+                     f"**{quartiles([one.pcc for one in values])}**",
+                     f"**{quartiles([one.nse for one in values])}**",
+                     f"**{quartiles([one.rmse_mm for one in values], 0)}**", "", ""])
+    return table(["estimate", "basin", "months", "PCC", "NSE", "RMSE mm", "amplitude mm (GRACE)",
+                  "day (GRACE)"], rows)
 
 
-def _station_row(section: LeftOutSection) -> str:
-    scores = section.scores
-    return (f"| {section.label} | {section.n_days} | {int(np.isfinite(scores.rmse_mm).sum())} | "
-            f"{_quartiles(scores.pcc, 2)} | {_quartiles(scores.nse, 2)} | "
-            f"{_quartiles(scores.rmse_mm, 2)} |")
+def _basin_row(label: str, score: BasinScore) -> list[object]:
+    agreement = score.agreement["mean"]
+    return [label, score.basin, score.n_months, f"{agreement.pcc:.2f}", f"{agreement.nse:.2f}",
+            f"{agreement.rmse_mm:.0f}",
+            f"{score.cycle.amplitude:.0f} ({score.grace_cycle.amplitude:.0f})",
+            f"{score.cycle.phase_days:.0f} ({score.grace_cycle.phase_days:.0f})"]
 
 
-def _quartiles(values: Iterable[float], decimals: int) -> str:
+def treatment_table(sections: Sequence[GraceSection]) -> str:
+    """Median and quartiles over the basins, by treatment of both series."""
+    rows = []
+    for section in sections:
+        for treatment in TREATMENTS:
+            values = [score.agreement[treatment] for score in section.basins]
+            rows.append([section.label, TREATED[treatment],
+                         quartiles([one.pcc for one in values]),
+                         quartiles([one.nse for one in values]),
+                         quartiles([one.rmse_mm for one in values], 0)])
+    return table(["estimate", "both series", "PCC", "NSE", "RMSE mm"], rows)
+
+
+def left_out_table(sections: Sequence[LeftOutSection]) -> str:
+    """Median and quartiles over the stations, and how honest the intervals are."""
+    return table(
+        ["estimate", "days", "stations", "PCC", "NSE", "RMSE mm", "RMSE below 6 mm",
+         "inside 90 % interval"],
+        ([one.label, one.n_days, int(np.isfinite(one.scores.rmse_mm).sum()),
+          quartiles(one.scores.pcc), quartiles(one.scores.nse), quartiles(one.scores.rmse_mm),
+          _percent(_share_below(one.scores.rmse_mm, 6.0)), _percent(one.scores.coverage)]
+         for one in sections))
+
+
+def _share_below(values: Array, bound: float) -> float:
+    known = values[np.isfinite(values)]
+    return float((known < bound).mean()) if known.size else math.nan
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if math.isfinite(share) else "-"
+
+
+def feature_revision_table(revisions: Sequence[RevisionSection]) -> str:
+    """Components in columns, the series itself first."""
+    names = ["series", *(str(k) for k in range(1, max(one.revision.size for one in revisions)))]
+    return table(["features", *names], (
+        [one.label, *(f"{value:.2f}" for value in one.revision),
+         *[""] * (len(names) - one.revision.size)] for one in revisions))
+
+
+def revised_table(revised: Sequence[RevisionDeviation]) -> str:
+    """What became of the first issues."""
+    return table(["estimate", "days later", "days and basins", "rms change mm",
+                  "standard deviation of change / sigma"],
+                 ([one.method, one.lead_days, one.n, f"{one.rms_mm:.1f}", f"{one.z_deviation:.2f}"]
+                  for one in revised))
+
+
+def quartiles(values: Iterable[float] | Array, decimals: int = 2) -> str:
+    """Median and quartiles of the finite values.
+
+    >>> quartiles([1.0, 2.0, 3.0, float("nan")])
+    '2.00 [1.50, 2.50]'
+    """
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return "-"
@@ -134,57 +186,38 @@ def _quartiles(values: Iterable[float], decimals: int) -> str:
 def to_json(tables: Tables) -> dict[str, Any]:
     """The same as plain values; NaN becomes null."""
     return {
-        "against_grace": [{
-            "estimate": section.label,
-            "basins": [{
-                "basin": score.basin, "n_months": score.n_months, "pcc": _number(score.pcc),
-                "nse": _number(score.nse), "rmse_mm": _number(score.rmse_mm),
-                "annual_amplitude_mm": _number(score.cycle.amplitude),
-                "annual_phase_days": _number(score.cycle.phase_days),
-                "grace_annual_amplitude_mm": _number(score.grace_cycle.amplitude),
-                "grace_annual_phase_days": _number(score.grace_cycle.phase_days),
-            } for score in section.basins],
-        } for section in tables.against_grace],
+        "against_grace": [{"estimate": section.label,
+                           "basins": [_basin_values(score) for score in section.basins]}
+                          for section in tables.against_grace],
         "left_out_stations": [{
             "estimate": section.label, "n_days": section.n_days,
+            "share_inside_90_percent_interval": _number(section.scores.coverage),
             **{name: [_number(float(value)) for value in getattr(section.scores, name)]
-               for name in ("rmse_mm", "pcc", "nse")},
+               for name in ("pcc", "nse", "rmse_mm", "spread")},
         } for section in tables.left_out],
-        "newest_day_revision": {section.label: [_number(float(v)) for v in section.revision]
+        "newest_day_revision": {section.label: [_number(float(value)) for value in section.revision]
                                 for section in tables.revisions},
+        "revision_after_first_issue": [{
+            "estimate": one.method, "lead_days": one.lead_days, "n": one.n,
+            "rms_mm": _number(one.rms_mm), "z_deviation": _number(one.z_deviation),
+        } for one in tables.revised],
+    }
+
+
+def _basin_values(score: BasinScore) -> dict[str, Any]:
+    def scores(treatment: Treatment) -> Mapping[str, float | None]:
+        one = score.agreement[treatment]
+        return {"pcc": _number(one.pcc), "nse": _number(one.nse), "rmse_mm": _number(one.rmse_mm)}
+
+    return {
+        "basin": score.basin, "n_months": score.n_months, **scores("mean"),
+        "detrended": scores("detrend"), "deseasonalised": scores("deseasonalise"),
+        "annual_amplitude_mm": _number(score.cycle.amplitude),
+        "annual_phase_days": _number(score.cycle.phase_days),
+        "grace_annual_amplitude_mm": _number(score.grace_cycle.amplitude),
+        "grace_annual_phase_days": _number(score.grace_cycle.phase_days),
     }
 
 
 def _number(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
-
-
-def figure_of_basins(sections: Sequence[GraceSection], grace: MonthlyBasins,
-                     names: Sequence[str]) -> bytes:
-    """PNG: monthly series of every basin, each estimate beside GRACE."""
-    n_rows = math.ceil(len(names) / 2)
-    figure = Figure(figsize=(11.0, 2.1 * n_rows + 0.6), layout="constrained")
-    panels = figure.subplots(n_rows, 2, squeeze=False, sharex=True).ravel()
-    known = np.isfinite(sections[0].monthly_mm).any(axis=1)
-    for column, (axes, name) in enumerate(zip(panels, names, strict=False)):
-        axes.plot(grace.middle[known], _centred(grace.twsa_mm[known, column]), "o-", color="black",
-                  markersize=3, linewidth=0.8, label="GRACE")
-        for section, colour in zip(sections, ("#d55e00", "#0072b2", "#009e73", "#cc79a7"),
-                                   strict=False):
-            axes.plot(grace.middle[known], _centred(section.monthly_mm[known, column]),
-                      color=colour, linewidth=1.2, label=section.label)
-        axes.set_title(name, loc="left", fontsize=10)
-        axes.axhline(0.0, color="0.8", linewidth=0.6, zorder=0)
-        axes.set_ylabel("mm of water", fontsize=8)
-        axes.tick_params(labelsize=8)
-    for axes in panels[len(names):]:
-        axes.set_visible(False)
-    panels[0].legend(fontsize=8, ncols=2, frameon=False)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
-    return stream.getvalue()
-
-
-def _centred(values: Array) -> Array:
-    centred: Array = values - np.nanmean(values)
-    return centred
+    return round(value, 6) if math.isfinite(value) else None

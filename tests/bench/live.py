@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from dwlim_ops.estimates import estimate_day
 from dwlim_ops.products import encode
 from dwlim_ops.products.checks import problems
 from dwlim_ops.products.maps import day_map
 from dwlim_ops.products.plots import basin_plot
 from dwlim_ops.publication import publish_day
-from dwlim_ops.reconcile import Known, estimate_day, ingest, observe, plan
+from dwlim_ops.reconcile import Known, ingest, observe, plan
 from dwlim_ops.scaffold import scaffold
 from dwlim_ops.session import Session
 from dwlim_ops.simulate.store import CURRENT, pointer

@@ -7,33 +7,39 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dwlim_ops.simulate.lstm import StationLstms, simulate
+from dwlim_ops.simulate.lstm import StationLstms, run_weighted, simulate
 from dwlim_ops.simulate.train import TrainingSettings, train
-from tests.bench.measure import Row, gemm_share, timed
+from tests.bench.measure import Row, Timing, gemm_share, timed
 
 Float32 = NDArray[np.float32]
 
 N_SEEDS, SEQUENCE_DAYS, N_FEATURES, HIDDEN = 5, 30, 20, 8
 N_TRAINING, N_VALIDATION = 450, 50
+N_CONTROLS, N_CELLS = 42, 689
+CHUNK_DAYS, WARM_UP_DAYS = 120, 120
+N_RECORD_DAYS, N_MEASURED_DAYS = 3653, 365
 
 
-def _step_operations() -> float:
+def _step_operations(hidden: int = HIDDEN) -> float:
     """Multiplications and additions of one network, one sequence, one day, forward."""
-    return 2.0 * 4 * HIDDEN * (N_FEATURES + 1 + HIDDEN)
+    return 2.0 * 4 * hidden * (N_FEATURES + 1 + hidden)
 
 
 class _Plain(nn.Module):
     """One network the usual way."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: int = HIDDEN) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(N_FEATURES, HIDDEN, batch_first=True)
-        self.output = nn.Linear(HIDDEN, 1)
+        self.lstm = nn.LSTM(N_FEATURES, hidden, batch_first=True)
+        self.output = nn.Linear(hidden, 1)
 
     def forward(self, sequences: Tensor) -> Tensor:
+        return self.days(sequences)[:, -1]
+
+    def days(self, sequences: Tensor) -> Tensor:
         states, _ = self.lstm(sequences)
-        last: Tensor = self.output(states[:, -1])
-        return last[:, 0]
+        every: Tensor = self.output(states)
+        return every[..., 0]
 
 
 def _plain_epoch(network: _Plain, sequences: Tensor, target: Tensor, batch_size: int) -> float:
@@ -74,6 +80,32 @@ def training_row() -> Row:
                gemm_share(operations, ours, np.float32))
 
 
+def training_runs_row(*, n_controls: int, n_seeds: int, hidden: int, n_days: int) -> Row:
+    """One epoch on every day of a record, in chunks after a warm-up, validation included."""
+    n_chunks, length = -(-n_days // CHUNK_DAYS) + 3, WARM_UP_DAYS + CHUNK_DAYS
+    random = np.random.default_rng(0)
+    sequences = random.normal(size=(n_chunks, n_controls, length, N_FEATURES)).astype(np.float32)
+    up_mm = random.normal(size=(n_chunks * CHUNK_DAYS, n_controls))
+    training = np.arange(len(up_mm)) < n_days
+    settings = TrainingSettings(hidden_size=hidden, n_seeds=n_seeds, max_epochs=1, batch_size=8)
+    torch.set_num_threads(1)
+    ours, _ = timed(lambda: train(sequences, up_mm, training=training, validation=~training,
+                                  settings=settings))
+    windows = torch.from_numpy(random.normal(
+        size=(N_TRAINING + N_VALIDATION, SEQUENCE_DAYS, N_FEATURES)).astype(np.float32))
+    target, network = torch.randn(len(windows)), _Plain(hidden)
+    _plain_epoch(network, windows, target, 64)
+    plain, _ = timed(lambda: _plain_epoch(network, windows, target, 64), repeats=3)
+    step = 3 * _step_operations(hidden)
+    operations = step * n_chunks * length * n_controls * n_seeds
+    return Row(f"training, an epoch of {n_controls} controls x {n_seeds} seeds, {n_days} days in "
+               f"chunks of {CHUNK_DAYS} after {WARM_UP_DAYS}, H = {hidden}", ours,
+               plain.times(n_controls * n_seeds * n_days / N_TRAINING),
+               f"`torch.nn.LSTM` in a loop on a window of {SEQUENCE_DAYS} days for every day; one "
+               f"network and {N_TRAINING} days measured and scaled; one thread",
+               gemm_share(operations, ours, np.float32))
+
+
 def _random_networks(n_controls: int) -> StationLstms:
     random = np.random.default_rng(0)
 
@@ -98,8 +130,51 @@ def _as_plain(lstms: StationLstms, control: int, seed: int) -> _Plain:
     return network
 
 
+def _plain_serving(lstms: StationLstms, features: Float32, n_networks: int) -> Timing:
+    """All networks over all days (T, n, F) in a loop; some measured and scaled."""
+    batch = torch.from_numpy(np.ascontiguousarray(features.swapaxes(0, 1)))
+    networks = [_as_plain(lstms, number, number % N_SEEDS) for number in range(n_networks)]
+    with torch.inference_mode():
+        networks[0].days(batch[:, :30])
+        plain, _ = timed(lambda: [each.days(batch).numpy() for each in networks])
+    return plain.times(lstms.n_controls * N_SEEDS / n_networks)
+
+
+def serving_rows() -> list[Row]:
+    """Newest day from windows and from a warm state; 365 days and ten years in one run."""
+    random = np.random.default_rng(1)
+    lstms = _random_networks(N_CONTROLS)
+    features = random.normal(size=(N_MEASURED_DAYS, N_CELLS, N_FEATURES)).astype(np.float32)
+    weights = random.random((N_CONTROLS, N_CELLS))
+    torch.set_num_threads(1)
+    year, (_, warm) = timed(lambda: run_weighted(lstms, features, weights))
+    newest, _ = timed(lambda: run_weighted(lstms, features[:1], weights, warm), repeats=5)
+
+    def ten_years() -> None:
+        state = None
+        for first in range(0, N_RECORD_DAYS, N_MEASURED_DAYS):
+            part = features[:N_RECORD_DAYS - first]
+            state = run_weighted(lstms, part, weights, state)[1]
+
+    record, _ = timed(ten_years)
+    plain = _plain_serving(lstms, features, 6)
+    per_day = _step_operations() * N_CONTROLS * N_SEEDS * N_CELLS
+    size = f"{N_CONTROLS} controls x 5 seeds, {N_CELLS} cells"
+    scaled = "`torch.nn.LSTM` in a loop, one pass over {}; 6 networks measured and scaled"
+    return [
+        serving_row(),
+        Row(f"serving the newest day from a warm state, {size}", newest,
+            plain.times(SEQUENCE_DAYS / N_MEASURED_DAYS), scaled.format("30 days"),
+            gemm_share(per_day, newest, np.float32)),
+        Row(f"serving 365 days in one run, {size}", year, plain, scaled.format("365 days"),
+            gemm_share(per_day * N_MEASURED_DAYS, year, np.float32)),
+        Row(f"serving ten years in one run, {size}", record,
+            plain.times(N_RECORD_DAYS / N_MEASURED_DAYS), scaled.format("365 days, ten times"),
+            gemm_share(per_day * N_RECORD_DAYS, record, np.float32))]
+
+
 def serving_row() -> Row:
-    n_controls, n_cells, n_plain = 42, 689, 6
+    n_controls, n_cells, n_plain = N_CONTROLS, N_CELLS, 6
     lstms = _random_networks(n_controls)
     sequences = np.random.default_rng(1).normal(
         size=(n_cells, SEQUENCE_DAYS, N_FEATURES)).astype(np.float32)
@@ -113,7 +188,8 @@ def serving_row() -> Row:
     difference = max(float(np.abs(up_mm[pair] - answer).max())
                      for pair, answer in zip(pairs, answers, strict=True))
     operations = _step_operations() * SEQUENCE_DAYS * n_controls * N_SEEDS * n_cells
-    return Row("serving the newest day, 42 controls x 5 seeds, 689 cells x 30 days", ours,
+    return Row("serving the newest day from its window of 30 days, 42 controls x 5 seeds, "
+               "689 cells", ours,
                plain.times(n_controls * N_SEEDS / n_plain),
                f"`torch.nn.LSTM` in a loop, {n_plain} networks measured and scaled; one thread; "
                f"difference {difference:.1e}",

@@ -12,7 +12,8 @@ from dwlim_ops.publish import tree
 from dwlim_ops.publish.tree import Latest
 
 LATEST = Latest(
-    region="toy", region_title="Toyland", day=date(2017, 6, 1), product_id="twsa_toy_20170601_r01",
+    region="toy", region_title="Toyland", synthetic=False, day=date(2017, 6, 1),
+    product_id="twsa_toy_20170601_r01",
     path="daily/2017/06/twsa_toy_20170601_r01.nc", sha256="a" * 64, tier="era5t", revision=1,
     as_of=datetime(2017, 6, 3, 6, tzinfo=UTC), published_method="dwlim",
     methods=("tragnss", "dwlim"), basins=({"id": "7", "twsa_mm": 3.5, "sigma_mm": math.nan},),

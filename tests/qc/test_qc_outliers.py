@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dwlim_ops.qc.outliers import find_outliers, robust_scatter_mm
+from dwlim_ops.qc.outliers import find_outliers
 
 RULE = {"window_days": 61, "n_sigma": 3.0, "floor_mm": 5.0, "run_days": 3}
 
@@ -74,8 +74,3 @@ def test_absent_values_are_no_outliers():
     outlier, residual = find_outliers(up, **RULE)
     assert not outlier[::3].any()
     assert np.isnan(residual[::3]).all()
-
-
-def test_scatter_of_normal_errors():
-    scatter = robust_scatter_mm(noise(n_days=20000, n_stations=1, sigma_mm=4.0))
-    assert abs(scatter[0] - 4.0) < 0.1

@@ -12,9 +12,8 @@ def record(n_days=2000, noise_mm=2.0, seed=1):
     return day, truth, truth + rng.normal(0.0, noise_mm, n_days)
 
 
-def fit(day, up, segment=None, n_segments=1):
-    segment = np.zeros(day.size, dtype=np.intp) if segment is None else segment
-    return fit_trajectory(day, up, np.full(day.size, 3.0), segment, n_segments)
+def fit(day, up):
+    return fit_trajectory(day, up, np.full(day.size, 3.0))
 
 
 def test_known_terms_are_recovered_in_spite_of_gross_errors():
@@ -22,22 +21,8 @@ def test_known_terms_are_recovered_in_spite_of_gross_errors():
     up[::25] += 80.0
     model = fit(day, up)
     assert abs(model.trend_mm_per_year + 3.0) < 0.1
-    fitted = model.level_mm[0] + model.trend(day) + model.seasonal(day)
+    fitted = model.level_mm + model.trend(day) + model.seasonal(day)
     assert np.abs(fitted - truth).max() < 0.4
-
-
-def test_levels_of_three_segments():
-    day, _, up = record()
-    segment = np.repeat([0, 1, 2], [700, 600, 700]).astype(np.intp)
-    model = fit(day, up + np.array([0.0, 20.0, -7.0])[segment], segment, 3)
-    np.testing.assert_allclose(model.level_mm - model.level_mm[0], [0.0, 20.0, -7.0], atol=1.0)
-
-
-def test_a_segment_far_from_the_others_keeps_its_level():
-    day, _, up = record()
-    segment = (np.arange(day.size) >= 1995).astype(np.intp)
-    model = fit(day, up + 500.0 * segment, segment, 2)
-    assert abs(model.level_mm[1] - model.level_mm[0] - 500.0) < 6.0
 
 
 def test_a_short_record_has_a_level_only():
@@ -45,12 +30,12 @@ def test_a_short_record_has_a_level_only():
     model = fit(day, up)
     assert model.trend_mm_per_year == 0.0
     assert not model.seasonal_mm.any()
-    assert abs(model.level_mm[0] - up.mean()) < 0.5
+    assert abs(model.level_mm - up.mean()) < 0.5
 
 
 def test_no_value_gives_zeros():
-    model = fit(np.empty(0), np.empty(0), n_segments=0)
-    assert model.level_mm.tolist() == [0.0]
+    model = fit(np.empty(0), np.empty(0))
+    assert model.level_mm == 0.0
     assert model.trend(np.arange(3.0)).tolist() == [0.0, 0.0, 0.0]
 
 

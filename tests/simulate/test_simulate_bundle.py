@@ -8,14 +8,15 @@ import pytest
 
 from dwlim_ops.errors import BundleError
 from dwlim_ops.simulate.bundle import Bundle, check_serves, read_bundle, write_bundle
+from dwlim_ops.simulate.error_covariance import ErrorCovariance
 from dwlim_ops.simulate.lstm import StationLstms, simulate
 from dwlim_ops.simulate.manifest import (
     Controls,
     Interpolation,
     Manifest,
-    Residual,
     Span,
     StationErrorTable,
+    StationNoise,
     manifest_toml,
     read_manifest,
 )
@@ -40,8 +41,7 @@ def make_bundle(name="meemd", seed=0, **changes) -> Bundle:
         validation=Span(first=date(2014, 1, 1), last=date(2014, 12, 31)),
         test=Span(first=date(2015, 1, 1), last=date(2016, 12, 31)),
         training_settings=TrainingSettings(hidden_size=4, n_seeds=3),
-        interpolation=Interpolation(
-            residual=Residual(length_km=800, noise_ratio=2, signal_sigma_mm=2.5)),
+        interpolation=Interpolation(),
         scores={"median_pcc_unseen": np.float64(0.1234), "median_rmse_mm_unseen": 4.5},
         data_sha256={"gnss": "ab" * 32},
         controls=Controls(station=("ALIC", "DARW"), longitude_deg=(133.9, 131.1),
@@ -50,6 +50,9 @@ def make_bundle(name="meemd", seed=0, **changes) -> Bundle:
             station=("ALIC", "DARW", "Ñ\n01"), longitude_deg=(133.9, 131.1, 115.0),
             latitude_deg=(-23.7, -12.8, -30.0), rmse_mm=(3.25, 6.5, np.nan),
             pcc=(0.25, 0.5, np.nan), nse=(-0.5, 0.125, np.nan)),
+        error_covariance=ErrorCovariance(0.75, 0.0, 2.5, 1300.0, 0.25, 0.28),
+        station_noise=StationNoise(station=("ALIC",), longitude_deg=(133.9,),
+                                   latitude_deg=(-23.7,), sigma_mm=(3.25,)),
     )
     bundle = Bundle(manifest, lstms, {"mean": draw(2, 3), "sd": 1 + draw(2, 3)}, draw(5, 6, 3))
     return dataclasses.replace(bundle, **changes)
@@ -105,7 +108,7 @@ def test_the_card_shows_scores_on_unseen_stations_and_years(folder):
     card = (folder / "card.md").read_text()
     for text in ("2015-01-01 to 2016-12-31", "| median_pcc_unseen | 0.123 |", "| PCC | 2 | 0.38 |",
                  "| DARW | 6.50 | 0.50 | 0.12 |", "`temperature_2`", "| window_days | 1461 |",
-                 "length 800 km", "all controls", "| learning_rate | 0.003 |"):
+                 "| length_km | 1300 |", "all controls", "| learning_rate | 0.003 |"):
         assert text in card
 
 
@@ -197,3 +200,31 @@ def test_manifest_text_reads_back():
     assert manifest_toml(again, files) == text
     assert again.interpolation == manifest.interpolation
     assert again.training_settings == manifest.training_settings
+
+
+def test_a_bundle_of_before_the_error_covariance_is_still_read(tmp_path):
+    made = make_bundle()
+    early = dataclasses.replace(made, manifest=made.manifest.model_copy(update={
+        "error_covariance": None, "station_noise": None, "interpolation": Interpolation()}))
+    folder = tmp_path / "testland" / write_bundle(tmp_path, early)
+    assert "error_covariance" not in (folder / "bundle.toml").read_text()
+    assert "Errors of simulated displacement" not in (folder / "card.md").read_text()
+    assert read_bundle(folder).manifest.error_covariance is None
+
+
+@pytest.mark.parametrize(("old", "new", "match"), [
+    ("gain = 0.75", "gain = 1.5", "gain"),
+    ("length_km = 1300.0", "length_km = 0.0", "length_km"),
+    ("smooth_sigma_mm = 2.5", "smooth_sigma_mm = nan", "smooth_sigma_mm"),
+    ("[station_noise]", "[station_other]", "station_other"),
+])
+def test_an_impossible_error_covariance_is_refused(folder, old, new, match):
+    altered = rewrite(folder, text=lambda text: text.replace(old, new))
+    with pytest.raises(BundleError, match=match):
+        read_bundle(altered)
+
+
+def test_the_card_shows_the_errors(folder):
+    card = (folder / "card.md").read_text()
+    assert "| smooth_sigma_mm | 2.5 |" in card
+    assert "Gaussian process" in card

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwlim_ops.errors import ContractError
-from dwlim_ops.simulate.interpolate import idw_weights, residual_correction, virtual_displacement
+from dwlim_ops.simulate.interpolate import idw_weights, virtual_displacement
 
 few = settings(max_examples=25, derandomize=True, deadline=None)
 
@@ -65,15 +65,3 @@ def test_virtual_displacement_is_the_mean_over_seeds_of_the_weighted_sum():
     np.testing.assert_allclose(got.spread_mm, by_seed.std(axis=0))
     simulated[:, :, 2, 3] = np.nan
     assert np.isnan(virtual_displacement(simulated, weights).up_mm).sum() == 1
-
-
-def test_residual_correction_recovers_what_the_simulation_misses():
-    sites = np.linspace(0, 2000, 41)
-    targets = np.array([525.0, 1e5])
-    observed = 3.0 * np.sin(sites / 600.0)[None] + 1.0
-    got = residual_correction(
-        observed, np.ones_like(observed), np.abs(sites[:, None] - sites),
-        np.abs(sites[:, None] - targets), length_km=500.0, noise_ratio=0.01, signal_sigma_mm=3.0)
-    np.testing.assert_allclose(got.correction_mm, [[3.0 * np.sin(525 / 600), 0.0]], atol=0.05)
-    assert got.sigma_mm[0, 0] < 1.0
-    np.testing.assert_allclose(got.sigma_mm[0, 1], 3.0)

@@ -4,7 +4,7 @@ import torch
 
 from dwlim_ops.errors import ContractError
 from dwlim_ops.simulate.lstm import BATCH, StationLstms, simulate
-from dwlim_ops.simulate.stacked import LastState
+from dwlim_ops.simulate.stacked import LastStates, forward
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -61,8 +61,39 @@ def test_gradient_is_that_of_finite_differences():
 
     inputs, recurrent = draw(2, 2, 8, 3).requires_grad_(), draw(2, 2, 8, 2).requires_grad_()
     sequences = draw(3, 2, 3, 2)
-    assert torch.autograd.gradcheck(lambda a, b: LastState.apply(sequences, a, b),
-                                    (inputs, recurrent))
+    for n_last in (1, 2):
+        assert torch.autograd.gradcheck(
+            lambda a, b, n_last=n_last: LastStates.apply(sequences, a, b, n_last),
+            (inputs, recurrent))
+
+
+def test_gradient_of_many_days_is_that_of_torch_nn_lstm():
+    random = torch.Generator().manual_seed(1)
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=random, dtype=torch.float64)
+
+    hidden, n_features, n_days, n_last, batch = 3, 4, 11, 6, 5
+    weights = {name: draw(2, 2, *shape).requires_grad_() for name, shape in (
+        ("inputs", (4 * hidden, n_features)), ("recurrent", (4 * hidden, hidden)),
+        ("bias", (4 * hidden,)), ("output", (hidden,)), ("output_bias", ()))}
+    sequences, target = draw(n_days, 2, n_features, batch), draw(2, 1, n_last, batch)
+    used = (torch.rand(2, 1, n_last, batch, generator=random) < 0.7).double()
+    (((forward(sequences, **weights, n_last=n_last) - target) ** 2) * used).sum().backward()
+    for control in range(2):
+        for seed in range(2):
+            of = {name: tensor[control, seed].detach() for name, tensor in weights.items()}
+            plain = torch.nn.LSTM(n_features, hidden).double()
+            plain.load_state_dict({
+                "weight_ih_l0": of["inputs"], "weight_hh_l0": of["recurrent"],
+                "bias_ih_l0": of["bias"], "bias_hh_l0": torch.zeros(4 * hidden).double()})
+            states = plain(sequences[:, control].transpose(1, 2))[0][-n_last:]
+            simulated = states @ of["output"] + of["output_bias"]
+            (((simulated - target[control, 0]) ** 2) * used[control, 0]).sum().backward()
+            for name, reference in (("inputs", plain.weight_ih_l0), ("bias", plain.bias_ih_l0),
+                                    ("recurrent", plain.weight_hh_l0)):
+                torch.testing.assert_close(weights[name].grad[control, seed], reference.grad,
+                                           rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("part", [slice(0, 1), slice(5, 6), slice(3, BATCH + 5), slice(77, 200)])

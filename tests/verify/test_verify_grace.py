@@ -8,7 +8,13 @@ import xarray as xr
 from shapely.geometry import box
 
 from dwlim_ops.geometry import Basins, make_grid
-from dwlim_ops.verify.grace import MonthlyBasins, grace_of_basins, over_spans, score_basins
+from dwlim_ops.verify.grace import (
+    MonthlyBasins,
+    grace_of_basins,
+    in_gap,
+    over_spans,
+    score_basins,
+)
 
 MONTHS = np.arange("2010-01", "2013-01", dtype="datetime64[M]").astype("datetime64[D]")
 ENDS = np.arange("2010-02", "2013-02", dtype="datetime64[M]").astype("datetime64[D]")
@@ -100,19 +106,58 @@ def test_scores_are_about_the_means_of_the_common_months(basins):
     ours = truth + np.array([300.0, 0.0])
     ours[:, 1] *= 2.0
     ours[30:, 0] = np.nan
-    west, east = score_basins(basins, grace, ours)
+    west, east = score_basins(basins.name, grace, ours)
     assert (west.basin, west.n_months) == ("West", 30)
-    assert (west.pcc, west.nse, west.rmse_mm) == pytest.approx((1, 1, 0), abs=1e-9)
+    of_west, of_east = (one.agreement["mean"] for one in (west, east))
+    assert (of_west.pcc, of_west.nse, of_west.rmse_mm) == pytest.approx((1, 1, 0), abs=1e-9)
     assert east.n_months == 36
-    assert east.pcc == pytest.approx(1)
-    assert east.nse == pytest.approx(0, abs=1e-9)
-    assert east.rmse_mm == pytest.approx(truth[:, 1].std())
+    assert of_east.pcc == pytest.approx(1)
+    assert of_east.nse == pytest.approx(0, abs=1e-9)
+    assert of_east.rmse_mm == pytest.approx(truth[:, 1].std())
     assert east.cycle.amplitude == pytest.approx(2 * east.grace_cycle.amplitude)
     assert east.cycle.phase_days == pytest.approx(east.grace_cycle.phase_days)
 
 
 def test_no_common_month_is_no_score(basins):
     grace = MonthlyBasins(MONTHS, ENDS, np.zeros((36, 2)))
-    for score in score_basins(basins, grace, np.full((36, 2), np.nan)):
+    for score in score_basins(basins.name, grace, np.full((36, 2), np.nan)):
         assert score.n_months == 0
-        assert np.isnan([score.pcc, score.nse, score.rmse_mm]).all()
+        for one in score.agreement.values():
+            assert np.isnan([one.pcc, one.nse, one.rmse_mm]).all()
+
+
+def test_a_shared_season_does_not_help_the_deseasonalised_score():
+    random = np.random.default_rng(5)
+    season = 80 * np.cos(2 * np.pi * np.arange(36) / 12)[:, None]
+    grace = MonthlyBasins(MONTHS, ENDS, season + random.normal(0, 10, (36, 1)))
+    (score,) = score_basins(("Basin",), grace, season + random.normal(0, 10, (36, 1)))
+    assert score.agreement["mean"].pcc > 0.95
+    assert abs(score.agreement["deseasonalise"].pcc) < 0.5
+    assert score.agreement["deseasonalise"].rmse_mm < 20
+
+
+def test_detrending_takes_the_same_line_out_of_both():
+    line = np.arange(36.0)[:, None]
+    noise = np.random.default_rng(6).normal(0, 5, (36, 1))
+    grace = MonthlyBasins(MONTHS, ENDS, noise + 4 * line)
+    (score,) = score_basins(("Basin",), grace, noise)
+    assert score.agreement["mean"].nse < 0.1
+    assert score.agreement["detrend"].nse == pytest.approx(1, abs=1e-3)
+
+
+def test_months_of_the_gap_between_the_satellites_are_masked(grid, basins):
+    months = np.arange("2017-01", "2019-01", dtype="datetime64[M]").astype("datetime64[D]")
+    ends = np.arange("2017-02", "2019-02", dtype="datetime64[M]").astype("datetime64[D]")
+    values = np.ones((24, 2, 4))
+    values[6:17] = 1000.0
+    filled = xr.Dataset(
+        {"twsa_mm": (("time", "lat", "lon"), values),
+         "time_bounds": (("time", "bounds"), np.stack([months, ends], axis=1).astype("M8[ns]"))},
+        {"time": months.astype("M8[ns]"), "lat": [40.5, 41.5], "lon": [10.5, 11.5, 12.5, 13.5]})
+    means = grace_of_basins(filled, grid, basins, reference=(date(2017, 1, 1), date(2018, 12, 31)))
+    absent = np.isnan(means.twsa_mm).all(axis=1)
+    assert means.start[absent][0] == np.datetime64("2017-07-01")
+    assert means.start[absent][-1] == np.datetime64("2018-05-01")
+    assert absent.sum() == 11
+    assert means.twsa_mm[~absent] == pytest.approx(0)
+    assert np.array_equal(in_gap(months, ends), absent)
