@@ -321,5 +321,32 @@ def verify(
     out.print(f"written: {report.path}", highlight=False, soft_wrap=True)
 
 
+@app.command()
+def tune(
+    workspace: WorkspaceArgument,
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"])],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"])],
+    stride_days: Annotated[int, typer.Option(min=1, help="Use every n-th day.")] = 4,
+    n_stations: Annotated[int, typer.Option("--stations", min=5, help="Use so many.")] = 44,
+) -> None:
+    """Find the settings of the space-time filter by marginal likelihood; prints the table for
+    dwlim.toml.   Example: dwlim tune demo --from 2009-01-01 --to 2013-12-31
+    """
+    from dwlim_ops.reconcile import observe
+    from dwlim_ops.telemetry.progress import stages
+    from dwlim_ops.tuning import to_toml, tune_space_time
+
+    with open_session(workspace, writes=False) as session, stages() as progress:
+        known = observe(session, clock())
+        if known is None:
+            raise ConfigError("no displacement to tune on", where=str(workspace),
+                              remedy="dwlim run takes it in")
+        tuned = tune_space_time(session, known, first=first.date(), last=last.date(),
+                                stride_days=stride_days, n_stations=n_stations, progress=progress)
+    out.print(f"# log-likelihood {tuned.first_log_likelihood:.1f} -> {tuned.log_likelihood:.1f} "
+              f"in {tuned.n_trials} trials", highlight=False)
+    out.print(to_toml(tuned), highlight=False, markup=False)
+
+
 if __name__ == "__main__":
     main()

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dwlim_ops.cli_common import WorkspaceArgument, clock, open_session, out
+from dwlim_ops.errors import ConfigError
 from dwlim_ops.workspace import write_atomically
 
 REPORTS = "reports"
@@ -25,6 +26,8 @@ def osse(
         "--quick", help="Four years, small networks, few days: about two minutes.")] = False,
     inputs_only: Annotated[bool, typer.Option(
         "--inputs-only", help="Make the workspace and stop.")] = False,
+    thermal: Annotated[bool, typer.Option(
+        "--thermal", help="Monuments expand in the files, too; only with --inputs-only.")] = False,
 ) -> None:
     """Make a synthetic Earth in WS, run all estimates on it, score them against the truth.
 
@@ -39,7 +42,10 @@ def osse(
     from dwlim_ops.synthetic.settings import EarthSettings
     from dwlim_ops.telemetry.progress import stages
 
-    world = make_world(region, n_years=n_years or (4 if quick else 7), quick=quick,
+    if thermal and not inputs_only:
+        raise ConfigError("the experiments add thermal expansion themselves", where="--thermal",
+                          expected="it together with --inputs-only")
+    world = make_world(region, n_years=n_years or (4 if quick else 7), quick=quick, thermal=thermal,
                        settings=EarthSettings(seed=seed, weather_coupling=coupling))
     made = write_workspace(workspace, region, world)
     if inputs_only:

@@ -14,7 +14,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from dwlim_ops.contracts import GNSS_FLAGS
-from dwlim_ops.features.sequences import as_of_sequences
 from dwlim_ops.products.contents import METHODS
 from dwlim_ops.products.daily import station_used
 from dwlim_ops.products.encode import STATIONS_GROUP
@@ -210,11 +209,9 @@ def _as_of_features(simulator: CellSimulator, forcing: xr.Dataset,
     controls = simulator.bundle.manifest.controls
     cells = np.unique(simulator.geometry.cell_of(
         np.array(controls.longitude_deg), np.array(controls.latitude_deg)))
-    normalised = simulator.scaler.subset(cells).normalise(
-        forcing["temperature_k"].values[:, cells], forcing["pressure_pa"].values[:, cells])
     computed = []
     for number, rows in enumerate(windows, start=1):
-        sequences = as_of_sequences(*normalised, rows, simulator.features)
+        sequences = simulator.newest_features(forcing, rows.tolist(), cells)
         computed.append(sequences.swapaxes(1, 2).reshape(-1, cells.size, sequences.shape[-1]))
         progress("features", number, len(windows))
     return computed

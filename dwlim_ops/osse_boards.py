@@ -102,7 +102,7 @@ def through_time(session: Session, known: Known, boards: Boards, *, seed: int,
     third month of the last year. Each of `cases` is a size and a noise.
     """
     land, scores, last = session.geometry.grid.land, [], known.days[-1]
-    part = _since(known, date(last.year - 1, 1, 1))
+    part = since(known, date(last.year - 1, 1, 1))
     days = [day for day in part.days
             if day.year == last.year and day.month % 3 == 0 and day.day in (5, 15, 25)]
     swing = np.cos(2.0 * np.pi * days_since_2000(part.checked["time"].values) / DAYS_PER_YEAR)
@@ -125,7 +125,8 @@ def through_time(session: Session, known: Known, boards: Boards, *, seed: int,
     return scores
 
 
-def _since(known: Known, first: date) -> Known:
+def since(known: Known, first: date) -> Known:
+    """The same record from a day on."""
     start = known.row(first)
     return replace(known, checked=known.checked.isel(time=slice(start, None)),
                    streams={name: streams[start:] for name, streams in known.streams.items()})

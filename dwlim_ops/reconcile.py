@@ -288,10 +288,9 @@ def weather_fingerprint(session: Session, known: Known, day: date) -> str:
     simulator = session.simulator
     if simulator is None or known.forcing is None:
         return ""
-    end = np.datetime64(day, "ns")
-    start = end - np.timedelta64(simulator.features.window_days - 1, "D")
-    days = known.forcing["time"].values
-    window = (days >= start) & (days <= end)
+    end, days = np.datetime64(day, "ns"), known.forcing["time"].values
+    (record_days,) = simulator.rule.record_days(np.array([end]))
+    window = (days > end - np.timedelta64(record_days, "D")) & (days <= end)
     return fingerprint(str(day), days[window].astype(np.int64), known.forcing_digests[window])
 
 

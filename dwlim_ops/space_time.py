@@ -138,10 +138,12 @@ class SpaceTimeRun:
                 self.up_mm[span], self.sigma_mm[span])[:last - first + 1]
         return self._month[1][self.row(day) - first]
 
-    def without(self, left_out: NDArray[np.bool_]) -> "SpaceTimeRun":
-        """The run that never sees some stations, (m,)."""
-        return SpaceTimeRun(self.model, self.basins, self.days,
-                            np.where(left_out, np.nan, self.up_mm), self.sigma_mm, self.seed)
+    def without(self, left_out: NDArray[np.bool_], *, first: int = 0) -> "SpaceTimeRun":
+        """The run that never sees some stations, (m,), and starts at the row `first`."""
+        rows = slice(max(first, 0), None)
+        return SpaceTimeRun(self.model, self.basins, self.days[rows],
+                            np.where(left_out, np.nan, self.up_mm[rows]), self.sigma_mm[rows],
+                            self.seed)
 
     def predict(self, day: date, signal: Signal, stations: NDArray[np.bool_]
                 ) -> tuple[Array, Array]:

@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -14,15 +15,14 @@ from dwlim_ops.config import Training
 from dwlim_ops.contracts import FORCING_FLAGS
 from dwlim_ops.errors import ConfigError
 from dwlim_ops.features.scaler import Scaler, fit_scaler
-from dwlim_ops.features.sequences import as_of_sequences
+from dwlim_ops.features.sequences import components
 from dwlim_ops.geometry import KM_PER_DEGREE, distance_deg
 from dwlim_ops.reconcile import Known
 from dwlim_ops.region import RegionGeometry
 from dwlim_ops.simulate.bundle import Bundle
 from dwlim_ops.simulate.controls import ControlSelection, select_controls
 from dwlim_ops.simulate.error_covariance import FittedErrors, fit_error_covariance
-from dwlim_ops.simulate.interpolate import virtual_displacement
-from dwlim_ops.simulate.lstm import Float32, StationLstms, simulate
+from dwlim_ops.simulate.lstm import Float32, StationLstms, run_weighted
 from dwlim_ops.simulate.manifest import (
     Controls,
     Interpolation,
@@ -31,15 +31,17 @@ from dwlim_ops.simulate.manifest import (
     StationErrorTable,
     StationNoise,
 )
+from dwlim_ops.simulate.runs import days_of_runs, runs_of, training_sequences
 from dwlim_ops.simulate.train import train
 from dwlim_ops.simulate.unseen_errors import StationErrors, station_errors
-from dwlim_ops.simulation import station_weights
+from dwlim_ops.simulation import run_rule, station_weights
 from dwlim_ops.state.provenance import fingerprint
 
 _log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 Days = NDArray[np.bool_]
+T = TypeVar("T", bound=np.generic)
 #: Names, longitude and latitude.
 Stations = tuple[NDArray[np.str_], Array, Array]
 MINIMUM_TEST_DAYS = 60
@@ -59,7 +61,7 @@ class Material:
 
 
 def gather(known: Known, geometry: RegionGeometry, settings: Training) -> Material:
-    """Every `stride_days`-th day of the three spans that has forcing and a full window.
+    """Every `stride_days`-th day of the three spans that has forcing and a full record.
 
     Raises
     ------
@@ -72,7 +74,8 @@ def gather(known: Known, geometry: RegionGeometry, settings: Training) -> Materi
                           remedy="configure a weather source; a region without one is GNSS-only")
     absent = FORCING_FLAGS["temperature_absent"] | FORCING_FLAGS["pressure_absent"]
     present = ((forcing["flag"].values & absent) == 0).all(axis=1)
-    present[:settings.features.window_days - 1] = False
+    record_days = run_rule(settings.features).record_days(forcing["time"].values)
+    present &= np.arange(present.size) >= record_days - 1
     common, forcing_row, row = np.intersect1d(
         forcing["time"].values[present], checked["time"].values, return_indices=True)
     forcing_row = np.flatnonzero(present)[forcing_row]
@@ -104,35 +107,57 @@ def train_bundle(known: Known, geometry: RegionGeometry, settings: Training, *, 
     checked = known.checked
     stations = (checked["station"].values, checked["longitude_deg"].values,
                 checked["latitude_deg"].values)
-    scaler, cells, sequences = _sequences(known, material, settings, progress)
+    read = _read(known, material, settings, progress)
     selection = _controls(known, material, settings)
-    column = np.searchsorted(cells, material.cell_of_station)
     controls = selection.index
     _log.info("%d control stations of %d", controls.size, stations[0].size)
     trained = train(
-        sequences[:, column[controls]], material.up_mm[:, controls],
-        training=material.spans["training"], validation=material.spans["validation"],
+        read.sequences[:, read.column[controls]], read.on_all_days(material.up_mm[:, controls]),
+        training=read.on_all_days(material.spans["training"]),
+        validation=read.on_all_days(material.spans["validation"]),
         settings=settings.networks,
         progress=lambda done, total: progress("training", done, total))
-    virtual = _at_stations(trained.lstms, sequences, column, stations=stations,
-                           controls=controls, geometry=geometry, settings=settings)
+    virtual = _at_stations(trained.lstms, read, stations=stations, controls=controls,
+                           geometry=geometry, settings=settings)
     good = checked["exclusion"].values == ""
     fitted = _fitted_errors(material, virtual, stations, good, material.spans["test"])
     errors = station_errors(material.up_mm, virtual, tested=material.spans["test"],
                             minimum_days=MINIMUM_TEST_DAYS)
-    known_sequences = sequences[material.spans["test"]][0][:8]
+    known_sequences = read.sequences[read.at[material.spans["test"]][0] // read.chunk_days][:8]
     manifest = _manifest(
-        known, settings, (region, name), scaler, stations=stations, controls=controls,
+        known, settings, (region, name), read.scaler, stations=stations, controls=controls,
         errors=errors, fitted=fitted,
         best_validation=np.nanmin(trained.history.validation_loss, axis=0))
-    arrays = {name: value for name, value in vars(scaler).items() if name != "kind"}
+    arrays = {name: value for name, value in vars(read.scaler).items()
+              if name != "kind"}
     return Bundle(manifest, trained.lstms, arrays, np.ascontiguousarray(known_sequences))
 
 
-def _sequences(known: Known, material: Material, settings: Training,
-               progress: Callable[[str, int, int], None]
-               ) -> tuple[Scaler, NDArray[np.intp], Float32]:
-    """Scaler of all cells; sequences (D, n, L, F) of the n cells that hold a station."""
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What the networks read in R runs of K days, and where the days of `Material` are in them.
+
+    `scaler` of all cells; `sequences` (R, n, L, F) of the n cells that hold a station; `column`
+    (S,) of each station among the n; `at` (D,) of each day among the R K days of the runs.
+    """
+
+    scaler: Scaler
+    sequences: Float32
+    column: NDArray[np.intp]
+    at: NDArray[np.int64]
+    chunk_days: int
+
+    def on_all_days(self, values: NDArray[T]) -> NDArray[T]:
+        """Of D days to R K days: absent displacement (NaN) and no span (False) on the others."""
+        absent = np.nan if values.dtype.kind == "f" else False
+        shape = len(self.sequences) * self.chunk_days, *values.shape[1:]
+        spread = np.full(shape, absent, values.dtype)
+        spread[self.at] = values
+        return spread
+
+
+def _read(known: Known, material: Material, settings: Training,
+          progress: Callable[[str, int, int], None]) -> _Read:
     forcing = known.forcing
     assert forcing is not None  # noqa: S101  gather() refuses its absence
     temperature, pressure = forcing["temperature_k"].values, forcing["pressure_pa"].values
@@ -141,11 +166,15 @@ def _sequences(known: Known, material: Material, settings: Training,
     scaler = fit_scaler(temperature[seen], pressure[seen], kind=settings.scaler)
     cells = np.unique(material.cell_of_station)
     normalised = scaler.subset(cells).normalise(temperature[:, cells], pressure[:, cells])
+    decompose = partial(components, feature_set=settings.features)
+    rule = run_rule(settings.features)
+    runs = runs_of(forcing["time"].values, material.forcing_row, rule)
     parts = []
-    for number, row in enumerate(material.forcing_row, start=1):
-        parts.append(as_of_sequences(*normalised, [int(row)], settings.features)[0])
-        progress("features", number, material.forcing_row.size)
-    return scaler, cells, np.stack(parts)
+    for number, one in enumerate(runs, start=1):
+        parts.append(training_sequences(*normalised, (one,), decompose))
+        progress("features", number, len(runs))
+    return _Read(scaler, np.concatenate(parts), np.searchsorted(cells, material.cell_of_station),
+                 days_of_runs(material.forcing_row, runs), rule.chunk_days)
 
 
 def _controls(known: Known, material: Material, settings: Training) -> ControlSelection:
@@ -170,18 +199,16 @@ def _controls(known: Known, material: Material, settings: Training) -> ControlSe
                             selection.correlation_pressure, selection.reason)
 
 
-def _at_stations(lstms: StationLstms, sequences: Float32, column: NDArray[np.intp], *,
-                 stations: Stations, controls: NDArray[np.intp],
-                 geometry: RegionGeometry, settings: Training) -> Array:
+def _at_stations(lstms: StationLstms, read: _Read, *, stations: Stations,
+                 controls: NDArray[np.intp], geometry: RegionGeometry, settings: Training) -> Array:
     """Simulated displacement at every station, its own cell's controls left out, (D, S)."""
-    n_days, n_cells, length, n_features = sequences.shape
-    networks = simulate(lstms, sequences.reshape(-1, length, n_features)).reshape(
-        lstms.n_controls, lstms.n_seeds, n_days, n_cells)
     _, longitude, latitude = stations
     weights = station_weights(
         (longitude[controls], latitude[controls]), (longitude, latitude), geometry,
         power=settings.idw_power, n_controls=settings.n_controls)
-    return virtual_displacement(networks[..., column], weights).up_mm
+    by_run = [run_weighted(lstms, sequences[read.column].swapaxes(0, 1), weights)[0]
+              [:, -read.chunk_days:].mean(axis=0) for sequences in read.sequences]
+    return np.concatenate(by_run)[read.at]
 
 
 def _fitted_errors(material: Material, virtual_mm: Array, stations: Stations,

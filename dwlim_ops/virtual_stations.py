@@ -94,10 +94,9 @@ def left_out_stations(session: Session, known: Known, role: str, *, stride_days:
         rows, time = rows[kept], time[kept]
         places = checked["longitude_deg"].values, checked["latitude_deg"].values
         cells, column = np.unique(session.geometry.cell_of(*places), return_inverse=True)
-        done = iter(range(1, rows.size + 1))
         networks = simulator.networks(
             forcing, rows.tolist(), cells,
-            lambda _: progress(f"left out, {role}", next(done), rows.size))
+            lambda done, total: progress(f"left out, {role}", done, total))
         manifest = simulator.bundle.manifest
     good = (checked["flag"].values == 0) & (checked["exclusion"].values == "")
     in_checked = [known.row(day) for day in time.tolist()]

@@ -206,7 +206,8 @@ def test_train_check_promote_and_run_with_the_bundle(workspace, command):
     code, out, _ = command("models", "check", workspace.root)
     assert (code, out) == (0, f"{bundle_id} is whole and gives its known answer\n")
     assert command("run", workspace.root, "--as-of", AS_OF)[0] == 0
-    assert {row["method"] for row in series(command, workspace)} == {"tragnss", "dwlim"}
+    assert {row["method"] for row in series(command, workspace)} == {
+        "tragnss", "dwlim", "dwlim_st"}
 
 
 def test_init_makes_a_workspace_that_names_the_next_step(tmp_path, command):

@@ -49,6 +49,13 @@ def test_too_few_years_are_a_usage_error(command, tmp_path, region):
     assert "too short a record" in err
 
 
+def test_expansion_is_not_added_twice(command, tmp_path, region):
+    code, _, err = command("osse", tmp_path / "earth", "--region", region, "--thermal")
+    assert code == 2
+    assert "--inputs-only" in err
+    assert not (tmp_path / "earth").exists()
+
+
 def test_china_is_scaffolded_for_real_files(command, tmp_path):
     assert command("init", tmp_path / "ws", "--region", "china")[0] == 0
     config = read_config(tmp_path / "ws/dwlim.toml")

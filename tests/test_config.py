@@ -83,7 +83,7 @@ def test_an_unknown_key_is_refused_at_every_level(content, key):
     ("sources.gnss.unit", "inch"), ("qc.step_mode", "guess"), ("qc.minimum_days", "many"),
     ("forcing.minimum_sites", "three"), ("inversion.beta", -1), ("inversion.beta", "best"),
     ("inversion.sigma", "none"), ("inversion.minimum_stations", 2),
-    ("products.published_method", "dwlim_st"), ("schedule.horizon_days", 0),
+    ("products.published_method", "dwlim_xt"), ("schedule.horizon_days", 0),
     ("schedule.horizon_days", 4001), ("products.map_days", -1), ("retention.superseded_days", -1),
     ("retention.refused_days", "never"), ("ledger.lock_timeout_s", 0),
     ("schedule.tick_timeout_s", 1), ("sources.gnss.rapid_latency_days", -1),

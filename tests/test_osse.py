@@ -110,9 +110,9 @@ def test_days_are_spread_over_months_and_years(quiet):
     _, world, known = quiet
     every, some = (effort.days(known, world.spans.test_first)
                    for effort in (osse.FULL, osse.QUICK))
-    assert set(some) < set(every)
+    assert len(some) < len(every)
     assert {day.month for day in every} == set(range(1, 13))
-    assert {day.month for day in some} == {2, 4, 6, 8, 10, 12}
+    assert {day.month for day in some} == {3, 6, 9, 12}
     assert min(every) >= world.spans.test_first
 
 

@@ -93,7 +93,9 @@ def test_published_basins_are_near_the_truth(ticked, open_session):
     run_tick(open_session(ticked), first=wet, last=wet)
     expected = synthetic.truth().basin_means_mm()[synthetic.truth().row(wet)]
     rows = [row for row in rows_of(ticked) if row["date"] == str(wet)]
-    assert [row["basin"] for row in rows] == sorted(synthetic.BASINS, key=str)
+    assert [(row["basin"], row["method"]) for row in rows] == [
+        (basin, method) for basin in sorted(synthetic.BASINS, key=str)
+        for method in ("dwlim_st", "tragnss")]
     truth_of = dict(zip(synthetic.BASINS, expected, strict=True))
     for row in rows:
         truth, found, sigma = truth_of[row["basin"]], float(row["twsa_mm"]), float(row["sigma_mm"])
@@ -121,7 +123,7 @@ def test_with_a_bundle_both_estimates_stand_side_by_side(served, open_session):
     assert np.abs(both[0] - both[1])[land].max() > 0.1
     assert product.root.attrs["bundle_id"] == session.bundle_id != ""
     assert product.simulated_cells.sizes["cell"] > 0
-    assert {row["method"] for row in rows_of(served)} == {"tragnss", "dwlim"}
+    assert {row["method"] for row in rows_of(served)} == {"tragnss", "dwlim", "dwlim_st"}
 
 
 def test_the_wanted_estimate_is_published_where_it_exists(trained, ticked, open_session):

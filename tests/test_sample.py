@@ -46,7 +46,7 @@ def rows(session):
 def test_both_estimates_are_published_with_sensible_values(session, days):
     record = session.ledger.newest_revisions()[days[-1]]
     root = encode.read(session.workspace.published / record.path).root
-    for name in ("twsa", "twsa_tragnss", "twsa_dwlim"):
+    for name in ("twsa", "twsa_tragnss", "twsa_dwlim", "twsa_dwlim_st"):
         values = root[name].values[root["land_fraction"].values[None] >= 0.5]
         assert np.isfinite(values).all()
         assert 1.0 < np.median(np.abs(values)) < 100.0

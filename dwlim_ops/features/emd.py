@@ -54,19 +54,19 @@ def emd(x: ArrayLike, *, max_imf: int = -1, n_sifts: int = 0) -> Array:
     return decompose_all(series[None], n_sifts=n_sifts, max_imf=max_imf)[0]
 
 
-def checked_series(x: ArrayLike, *, where: str) -> Array:
+def checked_series(x: ArrayLike, *, where: str, at_least: int = MIN_SAMPLES) -> Array:
     """`x` as contiguous floats, shape (..., n_samples).
 
     Raises
     ------
     ValueError
-        Shorter than 16 samples, or a value is not finite.
+        Fewer than `at_least` samples, or a value is not finite.
     """
     series = np.ascontiguousarray(x, dtype=np.float64)
-    if series.ndim == 0 or series.shape[-1] < MIN_SAMPLES:
+    if np.ndim(x) == 0 or series.shape[-1] < at_least:
         raise ValueError(
-            f"{where}: series is too short; expected at least {MIN_SAMPLES} samples along the "
-            f"last axis, got shape {series.shape}"
+            f"{where}: series is too short; expected at least {at_least} samples along the "
+            f"last axis, got shape {np.shape(x)}"
         )
     n_bad = int(series.size - np.isfinite(series).sum())
     if n_bad:

@@ -10,10 +10,25 @@
 
 Components come in this order, which goes from fast to slow.
 
+Sifting stops after a fixed count, `N_SIFTS`, which takes 0.4 of the time of Huang's criteria. The
+difference, on normalised weather of Australia (120 windows of 730 days, 10 pairs), as RMS in
+standard deviations of the component, 1 to 9, beside what another draw of the noise does under
+Huang's criteria ("draw"; the eighth component of temperature is nearly always zero):
+
+temperature  10 sifts  0.05 0.38 0.48 0.66 0.89 1.06 1.55 -    1.59
+             draw      0.21 0.61 0.69 0.80 0.80 0.92 1.00 -    1.34
+pressure     10 sifts  0.05 0.41 0.42 0.60 0.94 0.81 0.82 2.10 1.42
+             draw      0.18 0.62 0.60 0.72 0.94 0.87 0.81 1.05 1.23
+
+The permutation entropy takes out as many components in 93 and 95 % of the windows (another draw:
+88 %). Of 2, 4, 6, 8, 10, 15, 20 and 30 sifts, 8 and 10 come nearest to Huang in the fast
+components. What EMD says of slow ones is not robust against either.
+
 Zheng, Cheng and Yang (2013), Modified EEMD algorithm and its applications, J. Vib. Shock 32.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +38,9 @@ from dwlim_ops.features.entropy import permutation_entropy
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
+
+#: Sifts of every mode.
+N_SIFTS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -48,7 +66,7 @@ def meemd(
     noise_ratio: float = 0.2,
     entropy_threshold: float = 0.6,
     entropy_order: int = 6,
-    n_sifts: int = 0,
+    n_sifts: int = N_SIFTS,
     seed: int = 0,
     engine: Engine = "compiled",
 ) -> Array:
@@ -68,7 +86,7 @@ def decompose(
     noise_ratio: float = 0.2,
     entropy_threshold: float = 0.6,
     entropy_order: int = 6,
-    n_sifts: int = 0,
+    n_sifts: int = N_SIFTS,
     seed: int = 0,
     engine: Engine = "compiled",
 ) -> Decomposition:

@@ -1,10 +1,10 @@
-"""Features as of a day: the same function of the same trailing window everywhere.
+"""Features as of a day: the same function of the same trailing record everywhere.
 
-Training, replay and serving all call `as_of_sequences`. A decomposition of the full record knows
-the future of every training day, which the record that is served does not hold.
+A decomposition of the full record knows the future of every training day, which the record that
+is served does not hold. Which record serves a day is said in `dwlim_ops.simulate.runs`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from dwlim_ops.errors import ConfigError
 from dwlim_ops.features.causal import causal_bank
 from dwlim_ops.features.emd import MIN_SAMPLES, Engine
-from dwlim_ops.features.meemd import meemd
+from dwlim_ops.features.extension import MIN_DAYS, extend
+from dwlim_ops.features.meemd import N_SIFTS, meemd
 
 Array = NDArray[np.float64]
 Kind = Literal["meemd", "causal"]
@@ -31,21 +32,29 @@ class FeatureSet:
     n_components : int
         Per variable: the normalised series itself, then its components, fastest first.
     window_days : int
-        Trailing record that is decomposed as of the day.
+        Trailing record that is decomposed as of the day, or as of the first day of its chunk.
     sequence_days : int
-        Newest days of it that the model reads.
+        Newest days that the model reads for the last day of a chunk.
+    chunk_days : int
+        Days served from one run of the model; more than one for "causal" features only, as later
+        samples change the others.
+    extension_days : int
+        Forecast put behind the record before it is decomposed (`extend`), and cut off after; 0
+        decomposes the record as it is.
     """
 
     kind: Kind = "meemd"
     n_components: int = 10
     window_days: int = 730
     sequence_days: int = 30
+    chunk_days: int = 1
     n_noise_pairs: int = 10
     noise_ratio: float = 0.2
     entropy_threshold: float = 0.6
-    n_sifts: int = 10
+    n_sifts: int = N_SIFTS
     seed: int = 0
     engine: Engine = "compiled"
+    extension_days: int = 0
 
     def __post_init__(self) -> None:
         for name, allowed in (("kind", get_args(Kind)), ("engine", get_args(Engine))):
@@ -54,12 +63,26 @@ class FeatureSet:
                     "unknown value", where=f"feature set: {name}", expected=f"one of {allowed}",
                     got=repr(getattr(self, name)),
                 )
-        if self.n_components < 3 or not 1 <= self.sequence_days <= self.window_days >= MIN_SAMPLES:
+        longest = self.window_days + self.chunk_days - 1
+        if (self.n_components < 3 or self.window_days < MIN_SAMPLES
+                or not 1 <= self.chunk_days <= self.sequence_days <= longest):
             raise ConfigError(
                 "impossible sizes", where="feature set",
-                expected=f"n_components >= 3, 1 <= sequence_days <= window_days >= {MIN_SAMPLES}",
-                got=f"{self.n_components}, {self.sequence_days}, {self.window_days}",
+                expected=f"n_components >= 3, window_days >= {MIN_SAMPLES}, "
+                         "1 <= chunk_days <= sequence_days < window_days + chunk_days",
+                got=f"{self.n_components}, {self.window_days}, {self.chunk_days}, "
+                    f"{self.sequence_days}",
             )
+        if self.chunk_days > 1 and self.kind != "causal":
+            raise ConfigError(
+                "features change after their day", where="feature set: chunk_days",
+                expected="1 (a later sample changes a MEEMD component)",
+                got=str(self.chunk_days), remedy='set kind = "causal" or chunk_days = 1')
+        if self.extension_days < 0 or (self.extension_days and self.window_days < MIN_DAYS):
+            raise ConfigError(
+                "impossible extension", where="feature set",
+                expected=f"extension_days >= 0, and window_days >= {MIN_DAYS} with an extension",
+                got=f"{self.extension_days}, {self.window_days}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,7 +122,7 @@ def components(windows: Array, feature_set: FeatureSet) -> Array:
         )
     else:
         parts = meemd(
-            windows,
+            extend(windows, n_ahead=feature_set.extension_days),
             n_components=feature_set.n_components - 1,
             n_noise_pairs=feature_set.n_noise_pairs,
             noise_ratio=feature_set.noise_ratio,
@@ -107,57 +130,8 @@ def components(windows: Array, feature_set: FeatureSet) -> Array:
             n_sifts=feature_set.n_sifts,
             seed=feature_set.seed,
             engine=feature_set.engine,
-        )
+        )[..., : windows.shape[-1]]
     return np.concatenate([windows[..., None, :], parts], axis=-2)
-
-
-def as_of_sequences(
-    temperature: Array,
-    pressure: Array,
-    ends: ArrayLike,
-    feature_set: FeatureSet,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-) -> NDArray[np.float32]:
-    """Newest days of every component, computed as of each end from its trailing window alone.
-
-    Parameters
-    ----------
-    temperature, pressure : array, shape (n_days, n_series)
-        Normalised, without gaps in the windows.
-    ends : array_like of int, shape (n_ends,)
-        Index of the newest day of each sequence.
-    feature_set : FeatureSet
-    progress : callable, optional
-        Called with the number of ends done and of all after each.
-
-    Returns
-    -------
-    array, shape (n_ends, n_series, sequence_days, 2 * n_components)
-        Last axis as `feature_set.names`.
-
-    Raises
-    ------
-    ValueError
-        The variables differ in shape, an end lies outside the record or has less than
-        `window_days` behind it, or a window has a gap.
-    """
-    if temperature.shape != pressure.shape:
-        raise ValueError(
-            "as_of_sequences: the variables differ in shape; expected the same, "
-            f"got {temperature.shape} and {pressure.shape}"
-        )
-    days = _checked_ends(ends, temperature.shape[0], feature_set.window_days)
-    n_series, n_days = temperature.shape[1], feature_set.sequence_days
-    out = np.empty((days.size, n_series, n_days, 2 * feature_set.n_components), np.float32)
-    for number, end in enumerate(days):
-        window = slice(end - feature_set.window_days + 1, end + 1)
-        both = np.stack([temperature[window].T, pressure[window].T])
-        newest = components(both, feature_set)[..., -n_days:]
-        out[number] = np.moveaxis(newest, 0, 1).reshape(n_series, -1, n_days).swapaxes(1, 2)
-        if progress is not None:
-            progress(number + 1, days.size)
-    return out
 
 
 def newest_revision(

@@ -129,14 +129,11 @@ def place_knots(
         sample = from_end(extrema, 2 * k + nearer[0], 0)
         position[n], value[n] = 2 * axis - sample, x[sample]
         n += 1
-    # the reflection of a plateau from sample 0 is itself
-    repeated = int(position[n - 1] == extrema[nearer[0]])
-    kind = extrema[nearer[0] + 2 * repeated:]
-    own_position, own_value = position[n:], value[n:]
-    for i in range(n_kind - repeated):
-        own_position[i] = kind[2 * i]
-        own_value[i] = x[np.uint64(kind[2 * i])]
-    n += n_kind - repeated
+    own, own_position, own_value = extrema[nearer[0]:], position[n:], value[n:]
+    for i in range(n_kind):
+        own_position[i] = own[2 * i]
+        own_value[i] = x[np.uint64(own[2 * i])]
+    n += n_kind
     axis, first = mirrors[1][0], mirrors[1][1 + nearer[1]]
     for k in range(first, min(first + MIRRORED, n_kind)):
         sample = from_end(extrema, 2 * k + nearer[1], x.size - 1)
@@ -165,10 +162,10 @@ def make_knots(x: Array, n: int, workspace: Workspace) -> tuple[int, int]:
 def fit_splines(upper: Envelope, n_upper: int, lower: Envelope, n_lower: int) -> None:
     """Fit cubic splines through the knots of both envelopes.
 
-    From four knots on it is the not-a-knot spline; three take no curvature at the ends, two a
-    straight line. A row of a tridiagonal system waits for the division in the row before it, so
-    both systems are eliminated in turn, each from both its ends until they meet: four rows take
-    little longer than one.
+    From four knots on it is the not-a-knot spline; three, the fewest that there can be, take no
+    curvature at the ends. A row of a tridiagonal system waits for the division in the row before
+    it, so both systems are eliminated in turn, each from both its ends until they meet: four rows
+    take little longer than one.
     """
     steps = min(n_upper, n_lower) // 2
     of_upper, of_lower = open_system(upper, n_upper), open_system(lower, n_lower)
@@ -203,8 +200,8 @@ def open_system(envelope: Envelope, n: int) -> tuple[Pair, Pair]:
     for i in range(n - 2):
         side[i + 1] = 3.0 * (h[i + 1] * d[i] + h[i] * d[i + 1])
     for end, one, two in ((0, 0, 1), (n - 1, n - 2, n - 3)):
-        if n <= 3:
-            ratio[end], side[end] = 0.5 * (n - 2), 0.5 * n * d[one]
+        if n == 3:
+            ratio[end], side[end] = 0.5, 1.5 * d[one]
         else:
             both = h[one] + h[two]
             weighted = (2.0 * both + h[one]) * h[two] * d[one] + h[one] * h[one] * d[two]

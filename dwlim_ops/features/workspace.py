@@ -61,7 +61,5 @@ def make_workspace(n_samples: int) -> Workspace:
 
 def _make_envelope(n_samples: int) -> Envelope:
     n_knots = n_samples + 2 * MIRRORED
-    return Envelope(
-        *(np.empty(n_knots) for _ in range(9)),
-        after=np.empty((BLOCK - 1, n_knots)), curve=np.empty(n_samples + BLOCK),
-    )
+    shapes = [*[(n_knots,)] * 9, (BLOCK - 1, n_knots), (n_samples + BLOCK,)]
+    return Envelope(*(np.empty(shape) for shape in shapes))

@@ -352,23 +352,27 @@ class SpaceTimeModel:
         following = days[-1]
         for update in reversed(updates):
             decay = np.exp(-(following - update.day) / self._time_constant)
-            adjoint, information = adjoint * decay, information * decay * decay[:, None]
+            adjoint *= decay
+            information *= decay
+            information *= decay[:, None]
             read = update.read_covariance
             filtered = update.filtered.signal
             smoothed.append(DayResult(
                 Signal(filtered.mean + read @ adjoint,
                        filtered.covariance - read @ information @ read.T, filtered.n_modes),
                 update.filtered.innovation))
-            adjoint, information = self._back(update, adjoint, information)
+            self._back(update, adjoint, information)
             following = update.day
         return smoothed[::-1]
 
-    def _back(self, update: _Update, adjoint: Array, information: Array) -> tuple[Array, Array]:
-        """The adjoint and its covariance before the update of a day (de Jong 1989)."""
+    def _back(self, update: _Update, adjoint: Array, information: Array) -> None:
+        """Take the adjoint and its covariance to before the update of a day (de Jong 1989)."""
         day, observed, gain = update.day, update.observed, update.gain
         through = information @ gain
         centre = gain.T @ through + update.information
         spread = self._scatter(through.T - 0.5 * centre @ self._scatter(
             np.eye(observed.size), day, observed).T, day, observed)
         back = self._scatter((update.weighted - gain.T @ adjoint)[:, None], day, observed)[:, 0]
-        return adjoint + back, information - spread - spread.T
+        adjoint += back
+        information -= spread
+        information -= spread.T

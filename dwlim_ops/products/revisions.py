@@ -13,8 +13,9 @@ import numpy as np
 
 from dwlim_ops.contracts import BasinRow
 
-#: Days after the first issue at which the value that was published then is looked up.
-LEADS_DAYS: Final = (0, 6, 16, 30)
+#: Days after the first issue at which the value that was published then is looked up; after the
+#: last one the smoother has spoken.
+LEADS_DAYS: Final = (0, 6, 16, 30, 80)
 _DECIMALS: Final = 3
 
 
@@ -37,7 +38,10 @@ class RevisionStatistics:
     """First issue against the value `lead_days` later, over `n_days` days.
 
     `bias_mm` and `rms_mm` are of later minus first; `z_deviation` is the standard deviation of
-    that change in units of the first issue's sigma. Days without a sigma are left out.
+    that change in units of the first issue's sigma, `z_gained` in units of the square root of what
+    the variance fell by, sigma_first^2 - sigma_later^2, which is 1 for honest sigmas (the later
+    estimate knows all that the first one knew). Days without a sigma are left out, and of the
+    latter those without a gain.
     """
 
     basin: str
@@ -47,6 +51,7 @@ class RevisionStatistics:
     bias_mm: float
     rms_mm: float
     z_deviation: float
+    z_gained: float
 
 
 def revision_leads(rows: Iterable[tuple[BasinRow, datetime]], *, as_of: datetime
@@ -80,20 +85,23 @@ def revision_leads(rows: Iterable[tuple[BasinRow, datetime]], *, as_of: datetime
 def statistics(leads: Sequence[Lead]) -> tuple[RevisionStatistics, ...]:
     """Change from the first issue to each later lead, per basin and estimate."""
     first = {(one.day, one.basin, one.method): one for one in leads if one.lead_days == 0}
-    changes: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
+    changes: dict[tuple[str, str, int], list[tuple[float, float, float]]] = {}
     for one in leads:
         start = first.get((one.day, one.basin, one.method))
         known = start is not None and start.sigma_mm > 0 and one.twsa_mm - start.twsa_mm < math.inf
         if start is None or one.lead_days == 0 or not known:
             continue
         changes.setdefault((one.basin, one.method, one.lead_days), []).append(
-            (one.twsa_mm - start.twsa_mm, start.sigma_mm))
+            (one.twsa_mm - start.twsa_mm, start.sigma_mm,
+             start.sigma_mm**2 - one.sigma_mm**2))
     table = []
-    for (basin, method, lead), pairs in sorted(changes.items()):
-        change, sigma = np.array(pairs).T
+    for (basin, method, lead), known_changes in sorted(changes.items()):
+        change, sigma, gain = np.array(known_changes).T
+        gained = gain > 0
         table.append(RevisionStatistics(
             basin, method, lead, change.size, float(change.mean()),
-            float(np.sqrt((change**2).mean())), float((change / sigma).std())))
+            float(np.sqrt((change**2).mean())), float((change / sigma).std()),
+            float((change[gained] / np.sqrt(gain[gained])).std()) if gained.any() else math.nan))
     return tuple(table)
 
 

@@ -52,6 +52,17 @@ class RunRule:
         """Days read before the first that is served."""
         return self.sequence_days - self.chunk_days
 
+    def record_days(self, time: NDArray[np.datetime64]) -> NDArray[np.int64]:
+        """Days from the beginning of the record that serves a day to the day, both included.
+
+        Examples
+        --------
+        >>> RunRule(10, 15, 30).record_days(np.array(["1970-01-01", "1970-01-06"], "M8[D]"))
+        array([30, 35])
+        """
+        days: NDArray[np.int64] = time.astype("datetime64[D]").astype(np.int64)
+        return self.window_days + days % self.chunk_days
+
 
 @dataclass(frozen=True)
 class Run:

@@ -88,4 +88,5 @@ def _frame(axes: PolarAxes, *, half: bool, radius: float) -> None:
     axes.plot([0.0], [1.0], marker="*", ms=13, color=INK, clip_on=False, ls="", zorder=6,
               label="observations")
     axes.text(np.pi / 2 if half else np.pi / 4, radius * (1.12 if half else 1.15), "correlation",
-              ha="center", va="bottom" if half else "center", fontsize=9, rotation=0 if half else -45)
+              ha="center", va="bottom" if half else "center", fontsize=9,
+              rotation=0 if half else -45)

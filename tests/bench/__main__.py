@@ -48,13 +48,15 @@ def _all_rows() -> list[Row]:
             lambda: decomposition.meemd_day_row(forcing),
             lambda: decomposition.meemd_all_row(n_sifts=0),
             lambda: decomposition.meemd_all_row(n_sifts=10),
-            networks.training_row, networks.serving_row, parsing.parsing_row,
-            *_inversion_makers(first), *_inversion_makers(china_size())]
+            networks.training_row,
+            lambda: networks.training_runs_row(n_controls=42, n_seeds=5, hidden=8, n_days=1826),
+            lambda: networks.training_runs_row(n_controls=75, n_seeds=1, hidden=64, n_days=3653),
+            parsing.parsing_row, *_inversion_makers(first), *_inversion_makers(china_size())]
         rows = []
         for number, make in enumerate(makers, start=1):
             rows.append(make())
             progress("benchmark", number, len(makers))
-    return [*rows, *product_rows, *live_rows]
+    return [*rows, *networks.serving_rows(), *product_rows, *live_rows]
 
 
 def _inversion_makers(problem: Problem) -> list[Callable[[], Row]]:

@@ -5,9 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PyEMD import EMD
+from scipy.interpolate import CubicSpline
 
 from dwlim_ops.features import sifting
-from dwlim_ops.features.emd import decompose_all, emd, mean_first_modes
+from dwlim_ops.features.emd import PAIRS_PER_TASK, decompose_all, emd, mean_first_modes
+from dwlim_ops.features.workspace import make_workspace
+
+KINDS = ("white", "walk", "weather", "rounded", "smooth", "steps", "ternary", "flat_ends")
 
 
 def make_series(kind: str, n_samples: int, seed: int) -> np.ndarray:
@@ -16,6 +20,7 @@ def make_series(kind: str, n_samples: int, seed: int) -> np.ndarray:
     annual = 8.0 * np.cos(2.0 * np.pi * day / 365.25)
     noise = generator.standard_normal(n_samples + 9)
     steps = np.repeat(generator.integers(-3, 4, n_samples // 3 + 1), 3)
+    held = np.arange(n_samples).clip(1 + seed % 3, n_samples - 2 - seed % 2)
     return {
         "white": noise[:n_samples],
         "walk": np.cumsum(noise[:n_samples]),
@@ -24,6 +29,7 @@ def make_series(kind: str, n_samples: int, seed: int) -> np.ndarray:
         "smooth": np.sin(day / 7.0) + 0.5 * np.sin(day / 31.0 + seed) + day / n_samples,
         "steps": steps[:n_samples].astype(float),
         "ternary": generator.integers(-1, 2, n_samples).astype(float),
+        "flat_ends": noise[held],
     }[kind]
 
 
@@ -34,9 +40,7 @@ def by_pyemd(x: np.ndarray, n_sifts: int = 0, max_imf: int = -1) -> np.ndarray:
 
 @pytest.mark.parametrize("n_sifts", [0, 6])
 @pytest.mark.parametrize("n_samples", [16, 23, 50, 365])
-@pytest.mark.parametrize(
-    "kind", ["white", "walk", "weather", "rounded", "smooth", "steps", "ternary"]
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_modes_equal_those_of_pyemd(kind: str, n_samples: int, n_sifts: int) -> None:
     for seed in range(3):
         x = make_series(kind, n_samples, seed)
@@ -46,9 +50,24 @@ def test_modes_equal_those_of_pyemd(kind: str, n_samples: int, n_sifts: int) -> 
         assert np.abs(got - expected).max() <= 1e-12 * max(1.0, np.abs(x).max())
 
 
-def test_modes_of_ten_years_equal_those_of_pyemd() -> None:
-    x = make_series("weather", 3653, 0)
-    assert np.abs(emd(x) - by_pyemd(x)).max() <= 1e-12 * np.abs(x).max()
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(
+    seed=st.integers(0, 2**31), n_samples=st.integers(16, 90), n_sifts=st.integers(0, 3),
+    kind=st.sampled_from(KINDS),
+)
+def test_modes_of_any_short_series_equal_those_of_pyemd(
+    seed: int, n_samples: int, n_sifts: int, kind: str
+) -> None:
+    x = make_series(kind, n_samples, seed)
+    np.testing.assert_allclose(
+        emd(x, n_sifts=n_sifts), by_pyemd(x, n_sifts), rtol=0, atol=1e-12 * np.abs(x).max())
+
+
+@pytest.mark.parametrize("n_sifts", [0, 10])
+@pytest.mark.parametrize("kind", ["weather", "rounded"])
+def test_modes_of_ten_years_equal_those_of_pyemd(kind: str, n_sifts: int) -> None:
+    x = make_series(kind, 3653, 0)
+    assert np.abs(emd(x, n_sifts=n_sifts) - by_pyemd(x, n_sifts)).max() <= 1e-12 * np.abs(x).max()
 
 
 def test_max_imf_leaves_the_rest_to_the_residue() -> None:
@@ -79,21 +98,36 @@ def test_two_tones_are_separated() -> None:
 @settings(max_examples=25, derandomize=True, deadline=None)
 @given(
     seed=st.integers(0, 2**31), n_samples=st.integers(16, 120),
-    kind=st.sampled_from(["white", "walk", "rounded", "steps", "ternary"]),
+    kind=st.sampled_from(KINDS),
 )
 def test_modes_sum_to_the_series(seed: int, n_samples: int, kind: str) -> None:
     x = make_series(kind, n_samples, seed)
     np.testing.assert_allclose(emd(x).sum(axis=0), x, atol=2e-8)
 
 
-def test_mean_first_modes_is_the_mean_of_pyemd_first_modes() -> None:
+@pytest.mark.parametrize("n_sifts", [0, 4])
+def test_mean_first_modes_is_the_mean_of_pyemd_first_modes(n_sifts: int) -> None:
     series = np.stack([make_series("weather", 100, seed) for seed in (1, 2)])
-    noise = np.random.default_rng(5).standard_normal((3, 100))
+    noise = np.random.default_rng(5).standard_normal((PAIRS_PER_TASK + 3, 100))
     expected = [
-        np.mean([by_pyemd(x + sign * e, max_imf=1)[0] for e in noise for sign in (1, -1)], axis=0)
+        np.mean([by_pyemd(x + sign * e, n_sifts, max_imf=1)[0] for e in noise for sign in (1, -1)],
+                axis=0)
         for x in series
     ]
-    np.testing.assert_allclose(mean_first_modes(series, noise, n_sifts=0), expected, atol=1e-12)
+    got = mean_first_modes(series, noise, n_sifts=n_sifts)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
+
+
+def test_mean_first_modes_does_not_depend_on_the_batch_or_the_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    series = np.stack([make_series("weather", 120, seed) for seed in range(7)])
+    noise = np.random.default_rng(6).standard_normal((3 * PAIRS_PER_TASK + 1, 120))
+    together = mean_first_modes(series, noise, n_sifts=3)
+    for n_threads in (1, 3):
+        monkeypatch.setattr("dwlim_ops.features.emd.config.NUMBA_NUM_THREADS", n_threads)
+        for x, mean in zip(series, together, strict=True):
+            np.testing.assert_array_equal(mean_first_modes(x[None], noise, n_sifts=3)[0], mean)
 
 
 def test_rows_do_not_depend_on_their_batch() -> None:
@@ -103,28 +137,26 @@ def test_rows_do_not_depend_on_their_batch() -> None:
         np.testing.assert_array_equal(emd(x), modes)
 
 
-@pytest.mark.parametrize("n_knots", [2, 3, 4, 9])
-def test_spline_is_that_of_scipy(n_knots: int) -> None:
-    from scipy.interpolate import CubicSpline
-
-    generator = np.random.default_rng(n_knots)
-    n_samples = 60
-    workspace = sifting.make_workspace(n_samples)
-    position = np.sort(generator.choice(np.arange(1, 59), n_knots, replace=False))
-    position[0], position[-1] = -3, 62
-    value = generator.standard_normal(n_knots)
-    for envelope, sign in ((workspace.upper, 1.0), (workspace.lower, -1.0)):
-        envelope.position[:n_knots], envelope.value[:n_knots] = position, sign * value
-    mode = np.zeros(n_samples)
-    sifting.fit_splines(workspace.upper, n_knots, workspace.lower, n_knots)
-    sifting.subtract_mean(mode, n_knots, n_knots, workspace)
-    np.testing.assert_allclose(mode, 0.0, atol=1e-12)
-
-    workspace.lower.pieces[:] = 0.0
-    sifting.subtract_mean(mode, n_knots, n_knots, workspace)
-    ends = "natural" if n_knots == 3 else "not-a-knot"
-    expected = CubicSpline(position, value, bc_type=ends)(np.arange(n_samples))
-    np.testing.assert_allclose(-2.0 * mode, expected, atol=1e-12)
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(seed=st.integers(0, 2**31), n_upper=st.integers(3, 40), n_lower=st.integers(3, 40))
+def test_splines_are_those_of_scipy(seed: int, n_upper: int, n_lower: int) -> None:
+    generator = np.random.default_rng(seed)
+    n_samples = 120
+    workspace = make_workspace(n_samples)
+    knots = []
+    for envelope, n in ((workspace.upper, n_upper), (workspace.lower, n_lower)):
+        position = np.sort(generator.choice(np.arange(1, n_samples - 1), n, replace=False))
+        position[0], position[-1] = -(seed % 5), n_samples - 1 + seed % 3
+        value = generator.standard_normal(n)
+        envelope.position[:n], envelope.value[:n] = position, value
+        knots.append((envelope, position, value))
+    sifting.fit_splines(workspace.upper, n_upper, workspace.lower, n_lower)
+    for envelope, position, value in knots:
+        sifting.draw(envelope, position.size)
+        ends = "natural" if position.size == 3 else "not-a-knot"
+        expected = CubicSpline(position, value, bc_type=ends)(np.arange(n_samples))
+        np.testing.assert_allclose(
+            envelope.curve[:n_samples], expected, atol=1e-12 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwlim_ops.features.meemd import decompose, meemd
+from dwlim_ops.features.emd import PAIRS_PER_TASK
+from dwlim_ops.features.meemd import N_SIFTS, decompose, meemd
 
 FAST = {"n_noise_pairs": 4, "n_sifts": 5}
 
@@ -44,6 +45,37 @@ def test_components_sum_to_the_series_and_scale_with_it(
     np.testing.assert_array_equal(meemd(x, n_components=n_components, **FAST), components)
 
 
+@settings(max_examples=10, derandomize=True, deadline=None)
+@given(seed=st.integers(0, 2**31), n_samples=st.integers(16, 150), factor=st.floats(1e-6, 1e6))
+def test_any_unit_gives_the_same_components_to_rounding(
+    seed: int, n_samples: int, factor: float
+) -> None:
+    x = weather(n_samples, seed)
+    np.testing.assert_allclose(
+        meemd(factor * x, **FAST) / factor, meemd(x, **FAST), rtol=0, atol=1e-9 * np.ptp(x))
+
+
+@pytest.mark.parametrize("n_samples", range(16, 26))
+def test_short_and_nearly_constant_series_are_decomposed(n_samples: int) -> None:
+    spike = np.zeros(n_samples)
+    spike[n_samples // 2] = 3.0
+    held = np.where(np.arange(n_samples) < 5, 1.0, 2.0)
+    x = np.stack([weather(n_samples, 3), spike, held, np.arange(float(n_samples))])
+    components = meemd(x, n_noise_pairs=3)
+    assert np.isfinite(components).all()
+    np.testing.assert_allclose(components.sum(axis=1), x, rtol=1e-13, atol=1e-13)
+
+
+def test_the_fast_rule_is_near_huangs_criteria_where_they_are_robust() -> None:
+    x = np.stack([weather(730, seed) for seed in range(8)])
+    fast, huang = (decompose(x, n_sifts=n_sifts) for n_sifts in (N_SIFTS, 0))
+    square = ((fast.components - huang.components) ** 2).mean(axis=(0, 2))[:3]
+    deviation = np.sqrt(square / huang.components.var(axis=2).mean(axis=0)[:3])
+    assert deviation[0] < 0.1
+    assert deviation.max() < 0.7
+    assert (fast.n_noise_like == huang.n_noise_like).mean() >= 0.75
+
+
 def test_an_offset_goes_to_the_last_component() -> None:
     x = np.round(weather(256, 1), 2)
     plain, shifted = meemd(x, **FAST), meemd(x + 273.0, **FAST)
@@ -67,8 +99,9 @@ def test_thread_count_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = []
     for n_threads in (1, 3):
         monkeypatch.setattr("dwlim_ops.features.emd.config.NUMBA_NUM_THREADS", n_threads)
-        outcome.append(meemd(x, **FAST))
-    np.testing.assert_array_equal(*outcome)
+        outcome.append((meemd(x, **FAST), meemd(x[0], n_noise_pairs=2 * PAIRS_PER_TASK + 1)))
+    for one, three in zip(*outcome, strict=True):
+        np.testing.assert_array_equal(one, three)
 
 
 def test_noise_is_separated_from_a_slow_oscillation() -> None:

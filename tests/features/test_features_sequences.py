@@ -1,4 +1,4 @@
-"""As-of features: a function of the trailing window and nothing else."""
+"""Features of a record: what they are, and how a later day revises the newest."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dwlim_ops.errors import ConfigError
-from dwlim_ops.features.sequences import FeatureSet, as_of_sequences, components, newest_revision
+from dwlim_ops.features.sequences import FeatureSet, components, newest_revision
 
 SMALL = FeatureSet(
     n_components=5, window_days=90, sequence_days=7, n_noise_pairs=3, n_sifts=4, seed=2
@@ -23,71 +23,44 @@ def record() -> tuple[np.ndarray, np.ndarray]:
 
 
 @BOTH_KINDS
-def test_holds_the_newest_days_of_every_component(
+def test_the_series_comes_first_and_its_components_add_up_to_it(
     record: tuple[np.ndarray, np.ndarray], feature_set: FeatureSet
 ) -> None:
-    temperature, pressure = record
-    got = as_of_sequences(temperature, pressure, [100, 130], feature_set)
-    assert got.shape == (2, 6, 7, 10)
-    assert got.dtype == np.float32
-    for variable, values in enumerate((temperature, pressure)):
-        parts = components(np.ascontiguousarray(values[41:131, 3]), feature_set)
-        block = got[1, 3, :, 5 * variable : 5 * variable + 5]
-        np.testing.assert_array_equal(block, parts[:, -7:].T.astype(np.float32))
-        np.testing.assert_array_equal(block[:, 0], values[124:131, 3].astype(np.float32))
-        np.testing.assert_allclose(block[:, 1:].sum(axis=1), block[:, 0], atol=1e-5)
+    windows = np.stack([values[41:131].T for values in record])
+    parts = components(windows, feature_set)
+    assert parts.shape == (2, 6, 5, 90)
+    np.testing.assert_array_equal(parts[:, :, 0], windows)
+    np.testing.assert_allclose(parts[:, :, 1:].sum(axis=2), windows, atol=1e-12)
 
 
 @BOTH_KINDS
-def test_days_and_series_give_the_same_bits_alone_and_together(
+def test_series_give_the_same_bits_alone_and_together(
     record: tuple[np.ndarray, np.ndarray], feature_set: FeatureSet
 ) -> None:
-    ends = [89, 120, 159]
-    together = as_of_sequences(*record, ends, feature_set)
-    for number, end in enumerate(ends):
+    together = components(np.stack([values[:90].T for values in record]), feature_set)
+    for variable, values in enumerate(record):
         for series in (0, 4):
-            one = [values[:, series : series + 1] for values in record]
-            alone = as_of_sequences(*one, [end], feature_set)
-            np.testing.assert_array_equal(alone[0, 0], together[number, series])
+            alone = components(values[:90, series].copy(), feature_set)
+            np.testing.assert_array_equal(alone, together[variable, series])
+
+
+def test_later_samples_leave_causal_components_as_they_are(
+    record: tuple[np.ndarray, np.ndarray],
+) -> None:
+    chunked = replace(SMALL, kind="causal", chunk_days=5)
+    whole = components(record[0].T, chunked)
+    for end in (90, 94, 120):
+        np.testing.assert_array_equal(components(record[0][:end].T, chunked), whole[..., :end])
 
 
 @BOTH_KINDS
-def test_nothing_outside_the_window_matters(
+def test_gaps_are_refused(
     record: tuple[np.ndarray, np.ndarray], feature_set: FeatureSet
 ) -> None:
-    expected = as_of_sequences(*record, [120], feature_set)
-    blind = [values.copy() for values in record]
-    for values in blind:
-        values[:31] = np.nan
-        values[121:] = np.nan
-    np.testing.assert_array_equal(as_of_sequences(*blind, [120], feature_set), expected)
-    cut = [values[31:121] for values in record]
-    np.testing.assert_array_equal(as_of_sequences(*cut, [89], feature_set), expected)
-
-
-def test_progress_counts_the_ends(record: tuple[np.ndarray, np.ndarray]) -> None:
-    seen: list[tuple[int, int]] = []
-    causal = replace(SMALL, kind="causal")
-    as_of_sequences(*record, [100, 101], causal, progress=lambda *done: seen.append(done))
-    assert seen == [(1, 2), (2, 2)]
-
-
-@pytest.mark.parametrize("end", [88, 160, -1])
-def test_a_day_with_too_little_record_is_refused(
-    record: tuple[np.ndarray, np.ndarray], end: int
-) -> None:
-    with pytest.raises(ValueError, match=f"expected days 89 to 159.*got {end}"):
-        as_of_sequences(*record, [100, end], SMALL)
-
-
-def test_gaps_and_unlike_shapes_are_refused(record: tuple[np.ndarray, np.ndarray]) -> None:
-    temperature, pressure = record
-    with pytest.raises(ValueError, match="differ in shape"):
-        as_of_sequences(temperature, pressure[:, :2], [100], SMALL)
-    holed = temperature.copy()
-    holed[60, 0] = np.nan
+    holed = record[0].T.copy()
+    holed[2, 60] = np.nan
     with pytest.raises(ValueError, match="not finite"):
-        as_of_sequences(holed, pressure, [100], SMALL)
+        components(holed, feature_set)
 
 
 def test_names_follow_the_last_axis() -> None:
@@ -102,6 +75,14 @@ def test_names_follow_the_last_axis() -> None:
 def test_a_feature_set_survives_its_dictionary() -> None:
     assert FeatureSet.from_dict(SMALL.to_dict()) == SMALL
     assert FeatureSet.from_dict({}) == FeatureSet()
+    longest = FeatureSet(kind="causal", chunk_days=20, sequence_days=749)
+    assert FeatureSet.from_dict(longest.to_dict()) == longest
+
+
+def test_bundles_from_before_runs_serve_every_day_from_a_window_of_its_own() -> None:
+    written = SMALL.to_dict()
+    del written["chunk_days"]
+    assert FeatureSet.from_dict(written).chunk_days == 1
 
 
 @pytest.mark.parametrize(
@@ -113,6 +94,10 @@ def test_a_feature_set_survives_its_dictionary() -> None:
         ({"sequence_days": 731}, "731"),
         ({"n_components": 2}, "impossible sizes"),
         ({"window_days": 10, "sequence_days": 5}, "impossible sizes"),
+        ({"chunk_days": 0}, "impossible sizes"),
+        ({"kind": "causal", "chunk_days": 31}, "chunk_days <= sequence_days"),
+        ({"kind": "causal", "chunk_days": 20, "sequence_days": 750}, "730, 20, 750"),
+        ({"chunk_days": 2}, "features change after their day"),
     ],
 )
 def test_unknown_and_impossible_feature_sets_are_refused(

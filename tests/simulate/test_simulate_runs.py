@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwlim_ops.errors import ConfigError, ContractError
-from dwlim_ops.features.sequences import FeatureSet, as_of_sequences, components
+from dwlim_ops.features.sequences import FeatureSet, components
 from dwlim_ops.simulate.lstm import State, StationLstms, run, simulate
 from dwlim_ops.simulate.runs import (
     RunRule,
@@ -46,13 +46,16 @@ def test_windows_of_training_are_those_of_replay_and_serving(feature_set):
     rows = np.arange(100, 250, 30)
     runs = runs_of(TIME, rows, WINDOWS)
     at_training = training_sequences(TEMPERATURE, PRESSURE, runs, decompose(feature_set))
-    replayed = as_of_sequences(TEMPERATURE, PRESSURE, rows, feature_set)
-    assert np.array_equal(at_training, replayed)
+    assert at_training.shape == (rows.size, N_SERIES, 7, 10)
+    assert at_training.dtype == np.float32
     for number, day in enumerate(rows.tolist()):
-        alone = as_of_sequences(TEMPERATURE[:day + 1], PRESSURE[:day + 1], [day], feature_set)
-        assert np.array_equal(alone[0], replayed[number])
+        windows = np.stack([values[day - 89:day + 1].T for values in (TEMPERATURE, PRESSURE)])
+        newest = components(windows, feature_set)[..., -7:].astype(np.float32)
+        for column in range(N_SERIES):
+            both = np.concatenate([newest[0, column], newest[1, column]])
+            assert np.array_equal(at_training[number, column], both.T)
         served = features_at(day, WINDOWS, feature_set, first=day - 95, series=slice(1, 3))
-        assert np.array_equal(served.swapaxes(0, 1), replayed[number, 1:3])
+        assert np.array_equal(served.swapaxes(0, 1), at_training[number, 1:3])
 
 
 @settings(derandomize=True, deadline=None, max_examples=10)

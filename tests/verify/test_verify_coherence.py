@@ -46,8 +46,8 @@ def test_a_known_lag_at_one_year_is_found(lag_months):
 
 def test_independent_noise_is_rarely_above_its_level():
     shares = []
-    for seed in range(10, 20):
-        found = coherence(noise(seed), noise(seed + 100), n_surrogates=40)
+    for seed in range(10, 16):
+        found = coherence(noise(seed), noise(seed + 100), n_surrogates=30)
         above = found.squared > np.nan_to_num(found.significant, nan=np.inf)[:, None]
         shares.append(above[found.trusted].mean())
     assert 0.0 < np.mean(shares) < 0.12

@@ -128,3 +128,11 @@ def test_escaped_text_is_shown_as_it_is_in_a_table(text):
 
 def test_numbers_and_names_of_methods_stay_readable():
     assert escaped("dwlim_st newest day, 0.5 [0.1, 0.9]") == "dwlim_st newest day, 0.5 [0.1, 0.9]"
+
+
+def test_markup_and_links_in_a_text_of_ours_stay_text():
+    page = to_html("T", "", [Section("a", "A", 'Raw <img src="http://evil.example/x"> '
+                                     "[link](http://evil.example) ![picture](http://evil.example)")])
+    assert not [tag for tag, attributes in parsed(page).found
+                if "evil" in str(attributes) or tag == "img"]
+    assert '<img src="http://evil.example/x">' in parsed(page).words
