@@ -236,10 +236,14 @@ def _space_time_series(session: Session, known: Known, days: Sequence[date], *, 
     run = session.space_time(known.checked)
     made: dict[str, list[tuple[Array, ...]]] = {"dwlim_st": [], NEWEST_DAY: []}
     for number, day in enumerate(days, start=1):
-        for name, one in (("dwlim_st", run.smoothed_estimate(day)),
-                          (NEWEST_DAY, run.filtered_estimate(day))):
-            fields = (one.basins_mm, one.basin_sigma_mm)
-            made[name].append((*fields, one.cells.twsa_mm, one.cells.sigma_mm) if cells else fields)
+        if cells:
+            for name, one in (("dwlim_st", run.smoothed_estimate(day)),
+                              (NEWEST_DAY, run.filtered_estimate(day))):
+                made[name].append((one.basins_mm, one.basin_sigma_mm, one.cells.twsa_mm,
+                                   one.cells.sigma_mm))
+        else:
+            made["dwlim_st"].append(run.basin_means(day, run.smoothed(day).signal))
+            made[NEWEST_DAY].append(run.basin_means(day, run.filtered(day).signal))
         progress("dwlim_st", number, len(days))
     series = {}
     for name, rows in made.items():

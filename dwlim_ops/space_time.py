@@ -206,8 +206,13 @@ class SpaceTimeRun:
             leave_one_out_sigma_mm=np.full(self.up_mm.shape[1], np.nan),
             variance_factor=np.array(innovation.nis / max(innovation.n_data, 1)),
             degrees_of_freedom=np.array(share * len(modes)))
-        return SpaceTimeEstimate(cells, self.basins.mean(modes),
-                                 self.basins.sigma(covariance, prior), data)
+        return SpaceTimeEstimate(cells, *self.basin_means(day, result.signal), data)
+
+    def basin_means(self, day: date, signal: Signal) -> tuple[Array, Array]:
+        """Means of the basins by a signal of a day, and their errors, mm, (n_basins,)."""
+        modes, covariance = signal.water
+        prior = self.model.prior_variance(int(self.days[self.row(day)].astype(int)))
+        return self.basins.mean(modes), self.basins.sigma(covariance, prior)
 
 
 def usable_up_mm(checked: xr.Dataset) -> Array:

@@ -175,8 +175,8 @@ def left_out_pictures(session: Session, known: Known, left_out: Sequence[LeftOut
     predicted = {method: (np.array(one.series.days, "M8[D]"), np.nanmean(np.where(
         np.isfinite(observed_mm(known, one.series.days)), one.series.predicted_mm, np.nan), axis=1))
         for method, one in shown.items()}
-    source = (f"Each station of each day predicted from all others, {years}; mm. "
-              + _roles(left_out))
+    source = f"Each station predicted from all others of the day, {years}; mm. {_roles(left_out)}"
+    source = source.strip()
     return (
         picture("left-out", lambda: figures_stations.left_out_maps(
             stations, {m: s.rmse_mm for m, s in scores.items()},
