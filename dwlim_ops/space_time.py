@@ -69,7 +69,7 @@ class SpaceTimeRun:
     sigma_mm: Array
     seed: str
     cache: Cache | None = None
-    _current: tuple[int, State] | None = field(default=None, init=False)
+    _current: tuple[int, State] | None = None
     _month: tuple[int, list[DayResult]] | None = field(default=None, init=False)
 
     @cached_property

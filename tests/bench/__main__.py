@@ -12,7 +12,7 @@ import numpy as np
 from dwlim_ops.telemetry.logs import configure_logging
 from dwlim_ops.telemetry.progress import stages
 from flows.runtime import single_threaded
-from tests.bench import decomposition, inversion, live, networks, parsing
+from tests.bench import decomposition, inversion, live, networks, parsing, spacetime
 from tests.bench.measure import (
     Row,
     configured_threads,
@@ -41,6 +41,7 @@ def _all_rows() -> list[Row]:
             raise RuntimeError("the embedded sample holds no weather")
         forcing = known.forcing
         product_rows = live.product_rows(session, known)
+        filter_rows = list(spacetime.rows(session, known))
         first = australia(session.geometry, known.checked["longitude_deg"].values,
                           known.checked["latitude_deg"].values)
         makers: list[Callable[[], Row]] = [
@@ -56,7 +57,7 @@ def _all_rows() -> list[Row]:
         for number, make in enumerate(makers, start=1):
             rows.append(make())
             progress("benchmark", number, len(makers))
-    return [*rows, *networks.serving_rows(), *product_rows, *live_rows]
+    return [*rows, *filter_rows, *networks.serving_rows(), *product_rows, *live_rows]
 
 
 def _inversion_makers(problem: Problem) -> list[Callable[[], Row]]:
