@@ -142,7 +142,7 @@ def series(command, workspace, *arguments):
 
 def test_series_are_filtered_by_basin_and_method(served, command):
     every = series(command, served)
-    assert len(every) == 2 * 3 * 2
+    assert len(every) == 2 * 3 * 3
     assert list(every[0]) == ["date", "basin", "method", "twsa_mm", "sigma_mm", "tier", "revision"]
     one = series(command, served, "--basin", "12")
     assert one == [row for row in every if row["basin"] == "12"]

@@ -227,4 +227,3 @@ def test_an_impossible_error_covariance_is_refused(folder, old, new, match):
 def test_the_card_shows_the_errors(folder):
     card = (folder / "card.md").read_text()
     assert "| smooth_sigma_mm | 2.5 |" in card
-    assert "Gaussian process" in card
