@@ -66,7 +66,8 @@ def _bundle(session: Session) -> str:
 def tick(session: Session, as_of: datetime) -> Tick:
     """Ingest, observe, plan the newest day, make it if it is out of date, finish."""
     ingesting, reports = timed(lambda: [
-        ingest(session, name, as_of=as_of, retrieved_at=as_of) for name in session.feeds])
+        report for name in session.feeds
+        for report in ingest(session, name, as_of=as_of, retrieved_at=as_of)])
     observing, known = timed(lambda: observe(session, as_of))
     if known is None:
         raise RuntimeError("the embedded sample holds no displacement")
