@@ -81,10 +81,10 @@ def test_gnss_agrees_with_grace_in_the_north(session):
         session, known, "", Span(first=date(2009, 1, 1), last=date(2010, 12, 31)),
         methods=("tragnss", "dwlim_st"), stride_days=3, cells=False, progress=lambda *_: None)
     scores = {one.section.method: one.section.basins[0].agreement["mean"] for one in compared}
-    assert scores["tragnss"].pcc > 0.7
-    assert scores["tragnss"].nse > 0.4
-    assert scores[NEWEST_DAY].pcc > 0.85
-    assert scores[NEWEST_DAY].nse > 0.6
+    assert scores["tragnss"].pcc > 0.6
+    assert scores["tragnss"].nse > 0.3
+    assert scores[NEWEST_DAY].pcc > scores["tragnss"].pcc + 0.05
+    assert scores[NEWEST_DAY].nse > scores["tragnss"].nse + 0.1
 
 
 @pytest.mark.parametrize(("role", "grace", "left_out"), [
