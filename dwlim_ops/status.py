@@ -37,7 +37,8 @@ def collect(session: Session, as_of: datetime) -> dict[str, Any]:
 
 
 def _inputs(known: Known) -> dict[str, Any]:
-    station, excluded = (known.checked[name].values for name in ("station", "exclusion"))
+    station, excluded, remark = (
+        known.checked[name].values for name in ("station", "exclusion", "remark"))
     silent = days_since_last_value(known.checked)
     return {
         "newest input": ", ".join(f"{name} {day}" for name, day in known.newest_day.items()),
@@ -48,6 +49,9 @@ def _inputs(known: Known) -> dict[str, Any]:
             if age >= SILENT_DAYS],
         "excluded stations": [f"{name}: {reason}" for name, reason in
                               zip(station, excluded, strict=True) if reason],
+        "stations with a remark": [f"{name}: {text}" for name, text in
+                                   zip(station, remark, strict=True) if text],
+        "screening": known.checked.attrs["screening"],
     }
 
 

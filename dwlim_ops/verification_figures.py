@@ -80,7 +80,8 @@ def decomposition_pictures(session: Session, known: Known) -> tuple[Picture, ...
     middle = int(session.geometry.cell_of(*(np.array([np.mean(p)])
                                             for p in session.geometry.cells))[0])
     features: FeatureSet = simulator.features
-    rows = slice(last - features.window_days + 1, last + 1)
+    record_days = int(simulator.rule.record_days(forcing["time"].values[[last]])[0])
+    rows = slice(last - record_days + 1, last + 1)
     normalised = simulator.scaler.subset(np.array([middle])).normalise(
         forcing["temperature_k"].values[:, [middle]], forcing["pressure_pa"].values[:, [middle]])
     days = forcing["time"].values[rows].astype("datetime64[D]")

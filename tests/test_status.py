@@ -7,6 +7,8 @@ from datetime import date, timedelta
 import synthetic
 from synthetic import AS_OF, DAY, run_tick
 
+from dwlim_ops import status
+from dwlim_ops.reconcile import observe
 from dwlim_ops.status import SILENT_DAYS, collect
 
 ONE_DAY = timedelta(days=1)
@@ -15,7 +17,7 @@ FINAL_DAYS = 14
 ALWAYS = {"region", "newest published day", "published days", "days by tier", "bundle", "last tick",
           "alive", "quarantined", "damaged", "degraded"}
 OF_INPUTS = {"newest input", "streams of the newest day", "stations", "stations silent for 30 days",
-             "excluded stations", "out of date"}
+             "excluded stations", "stations with a remark", "screening", "out of date"}
 
 
 def with_rapid(workspace):
@@ -53,6 +55,19 @@ def test_after_a_tick_all_is_told(ticked, open_session):
     assert facts["streams of the newest day"] == {
         "up_mm": "final", "temperature_k": "final", "pressure_pa": "final"}
     assert facts["out of date"] == facts["quarantined"] == facts["damaged"] == []
+
+
+def test_a_station_that_is_kept_with_a_remark_is_named(ticked, open_session, monkeypatch):
+    session = open_session(ticked)
+    known = observe(session, AS_OF)
+    remark = known.checked["remark"].values.astype("U40")
+    remark[3] = "goes with the temperature"
+    known.checked["remark"] = ("station", remark)
+    monkeypatch.setattr(status, "observe", lambda *_: known)
+    facts = collect(session, AS_OF)
+    name = known.checked["station"].values[3]
+    assert facts["stations with a remark"] == [f"{name}: goes with the temperature"]
+    assert facts["screening"].startswith("phase, thermal")
 
 
 def test_a_better_stream_makes_a_day_stale_and_says_which(workspace, open_session):
