@@ -107,12 +107,14 @@ def test_a_run_taken_up_from_disk_gives_the_same_bits(run, tmp_path: Path) -> No
     assert a.basins_mm.tobytes() == b.basins_mm.tobytes()
 
 
-def test_another_past_is_not_taken_up(run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["up_mm", "sigma_mm"])
+def test_another_past_is_not_taken_up(run, tmp_path: Path, name) -> None:
     cache = Cache(tmp_path)
     fresh(run, cache=cache).filtered(day(149))
     changed = fresh(run, cache=cache)
-    changed.up_mm = changed.up_mm.copy()
-    changed.up_mm[3, 0] = 7.0
+    values = getattr(changed, name).copy()
+    values[3, np.flatnonzero(np.isfinite(changed.up_mm[3]))[0]] = 7.0
+    setattr(changed, name, values)
     assert changed._nearest(148)[0] == -1
     assert fresh(run, cache=cache)._nearest(148)[0] > 0
 
