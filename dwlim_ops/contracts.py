@@ -352,3 +352,33 @@ class Source(Protocol):
             The content is not what the provider should have sent.
         """
         ...
+
+
+#: Classes of a standing from the driest to the wettest, and the percentiles between them (US
+#: Drought Monitor and its wet mirror); "N" is near normal.
+CATEGORIES: Final = ("D4", "D3", "D2", "D1", "D0", "N", "W0", "W1", "W2", "W3", "W4")
+CATEGORY_BOUNDS_PERCENT: Final = (2.0, 5.0, 10.0, 20.0, 30.0, 70.0, 80.0, 90.0, 95.0, 98.0)
+
+
+@dataclass(frozen=True)
+class BasinStanding:
+    """How a basin's water storage of a day compares with what is normal for the time of the year.
+
+    `probabilities` of `CATEGORIES` follow from the posterior; `category` is that of the estimate
+    itself. `veto` says in words why no alert may come of it; empty if nothing hinders.
+    """
+
+    day: datetime.date
+    basin: str
+    method: str
+    twsa_mm: float
+    sigma_mm: float
+    normal_mm: float
+    spread_mm: float
+    standardized_anomaly: float
+    percentile: float
+    category: str
+    probabilities: tuple[float, ...]
+    tier: str
+    revision: int
+    veto: str = ""
