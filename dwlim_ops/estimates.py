@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dwlim_ops.invert.daily import Estimate, estimate
+from dwlim_ops.invert.daily import Estimate, Inversion, estimate
 from dwlim_ops.reconcile import Known, weather_fingerprint
 from dwlim_ops.session import Session
 from dwlim_ops.simulation import Simulated
@@ -103,28 +103,43 @@ def _with_cells(session: Session, up: Array, sigma: Array, simulated: Simulated,
                      covariance)
 
 
-def _beta(session: Session, known: Known, data: DayData) -> float:
-    """The weight of the smoothness, the same for all methods: chosen by the stations alone."""
-    stations = data.by_method["tragnss"]
-    return session.beta(session.inversion(known.checked), stations.up_mm, stations.sigma_mm)
+@dataclass(frozen=True)
+class _Solver:
+    """What the stations of a day tell of the prior and of their errors, for all methods alike.
+
+    The errors of simulated cells were measured in mm, so the variance of unit weight, which says
+    how far the prior and the formal errors are off, is that of the stations and not of the cells.
+    """
+
+    beta: float
+    variance_factor: float
+
+    @classmethod
+    def of(cls, session: Session, known: Known, data: DayData) -> "_Solver":
+        """From the stations alone."""
+        stations, of_basins = data.by_method["tragnss"], session.basin_inversion(known.checked)
+        beta = session.beta(of_basins, stations.up_mm, stations.sigma_mm)
+        alone = estimate(of_basins, stations.up_mm, stations.sigma_mm, beta=beta, posterior=False)
+        return cls(beta, float(alone.variance_factor))
+
+    def __call__(self, inversion: Inversion, points: PointData) -> Estimate:
+        """Estimate of a method; without a covariance of cells its own misfit scales the errors."""
+        if points.covariance_mm2 is None:
+            return estimate(inversion, points.up_mm, points.sigma_mm, beta=self.beta)
+        return estimate(inversion, points.up_mm, points.sigma_mm, beta=self.beta,
+                        shared_covariance_mm2=points.covariance_mm2 / self.variance_factor,
+                        variance_factor=self.variance_factor)
 
 
 def estimate_day(session: Session, known: Known, day: date) -> DayEstimates:
     """Estimates of one day for the cells of the grid, with errors of cells and basins."""
     data = day_data(session, known, day)
-    inversion = session.inversion(known.checked)
-    of_basins = session.basin_inversion(known.checked)
     estimates, betas, basin_sigma = {}, {}, {}
-    beta = _beta(session, known, data)
+    solve = _Solver.of(session, known, data)
     for method, points in data.by_method.items():
-        betas[method] = beta
-        one = estimates[method] = estimate(
-            inversion, points.up_mm, points.sigma_mm, beta=beta,
-            shared_covariance_mm2=points.covariance_mm2)
-        basin_sigma[method] = estimate(
-            of_basins, points.up_mm, points.sigma_mm, beta=beta,
-            shared_covariance_mm2=points.covariance_mm2,
-            variance_factor=float(one.variance_factor)).sigma_mm
+        betas[method] = solve.beta
+        estimates[method] = solve(session.inversion(known.checked), points)
+        basin_sigma[method] = solve(session.basin_inversion(known.checked), points).sigma_mm
     run = session.space_time(known.checked)
     space_time = run.estimate(day, wait_days=session.final_wait_days)
     estimates["dwlim_st"], basin_sigma["dwlim_st"] = space_time.cells, space_time.basin_sigma_mm
@@ -212,16 +227,12 @@ def _daily_series(session: Session, known: Known, days: Sequence[date], methods:
     rows: dict[str, list[tuple[date, Estimate, Estimate | None]]] = {}
     for number, day in enumerate(days, start=1):
         data = day_data(session, known, day)
-        beta = _beta(session, known, data)
+        solve = _Solver.of(session, known, data)
         for method, points in data.by_method.items():
             if method not in methods:
                 continue
-            basins, whole = (
-                estimate(one, points.up_mm, points.sigma_mm, beta=beta,
-                         shared_covariance_mm2=points.covariance_mm2)
-                if wanted else None for one, wanted in ((of_basins, True), (inversion, cells)))
-            assert basins is not None  # noqa: S101  always wanted
-            rows.setdefault(method, []).append((day, basins, whole))
+            whole = solve(inversion, points) if cells else None
+            rows.setdefault(method, []).append((day, solve(of_basins, points), whole))
         progress(" and ".join(methods), number, len(days))
     return {method: MethodSeries(
         method, [day for day, _, _ in made], np.stack([b.twsa_mm for _, b, _ in made]),
@@ -276,12 +287,11 @@ def _daily_left_out(session: Session, known: Known, days: Sequence[date], method
     rows: dict[str, list[tuple[date, Array, Array]]] = {}
     for number, day in enumerate(days, start=1):
         data = day_data(session, known, day)
-        beta = _beta(session, known, data)
+        solve = _Solver.of(session, known, data)
         for method, points in data.by_method.items():
             if method not in methods:
                 continue
-            one = estimate(of_basins, points.up_mm, points.sigma_mm, beta=beta,
-                           shared_covariance_mm2=points.covariance_mm2)
+            one = solve(of_basins, points)
             predicted = (points.up_mm - one.leave_one_out_mm)[:n_stations]
             rows.setdefault(method, []).append((day, predicted, one.leave_one_out_sigma_mm[
                 :n_stations]))

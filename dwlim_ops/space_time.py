@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from dwlim_ops.archive.cache import Cache
 from dwlim_ops.invert.daily import Estimate
 from dwlim_ops.invert.modes import SpatialModes
-from dwlim_ops.invert.spacetime import DayResult, Signal, SpaceTimeModel, State
+from dwlim_ops.invert.spacetime import DayResult, Signal, SpaceTimeModel, State, Update
 
 Array = NDArray[np.float64]
 Advance = Callable[[int, int], None]
@@ -41,6 +41,19 @@ class SpaceTimeEstimate:
     basins_mm: Array
     basin_sigma_mm: Array
     data: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """Updates of consecutive rows from `first` on, and the state after the last of them."""
+
+    first: int
+    state: State
+    updates: list[Update]
+
+    @property
+    def stop(self) -> int:
+        return self.first + len(self.updates)
 
 
 @dataclass(eq=False)
@@ -71,6 +84,7 @@ class SpaceTimeRun:
     cache: Cache | None = None
     _current: tuple[int, State] | None = None
     _month: tuple[int, list[DayResult]] | None = field(default=None, init=False)
+    _window: "_Window | None" = field(default=None, init=False)
 
     @cached_property
     def digests(self) -> list[str]:
@@ -132,11 +146,22 @@ class SpaceTimeRun:
         first, last = self.month_rows(day)
         first = max(first, 0)
         if self._month is None or self._month[0] != first:
-            span = slice(first, last + self.model.settings.smoothing_days + 1)
-            self._month = first, self.model.smooth(
-                self.state_before(first), self.days[span].astype(int).tolist(),
-                self.up_mm[span], self.sigma_mm[span])[:last - first + 1]
+            stop = min(last + self.model.settings.smoothing_days + 1, self.days.size)
+            self._month = first, self.model.backward(self._forward(first, stop), last - first + 1)
         return self._month[1][self.row(day) - first]
+
+    def _forward(self, first: int, stop: int) -> list[Update]:
+        """Updates of the rows from `first` to before `stop`; those of the window before stay."""
+        if self._window is None or not self._window.first <= first <= self._window.stop:
+            self._window = _Window(first, self.state_before(first), [])
+        state, updates = self._window.state, self._window.updates
+        for row in range(self._window.stop, stop):
+            state, update = self.model.forward(state, int(self.days[row].astype(int)),
+                                               self.up_mm[row], self.sigma_mm[row])
+            self._persist(row, state)
+            updates.append(update)
+        self._window = _Window(first, state, updates[first - self._window.first:])
+        return self._window.updates[:stop - first]
 
     def without(self, left_out: NDArray[np.bool_], *, first: int = 0) -> "SpaceTimeRun":
         """The run that never sees some stations, (m,), and starts at the row `first`."""
@@ -164,13 +189,14 @@ class SpaceTimeRun:
         return state
 
     def _nearest(self, row: int) -> tuple[int, State]:
+        start = -1, self.model.initial(int(self.days[0].astype(int)) - 1)
         if self._current is not None and self._current[0] <= row:
-            return self._current
-        for position in range(row, max(-1, self.days.size - PERSISTED_DAYS), -1):
+            start = self._current
+        for position in range(row, max(start[0], self.days.size - PERSISTED_DAYS), -1):
             kept = self._kept(position)
             if kept is not None:
                 return position, kept
-        return -1, self.model.initial(int(self.days[0].astype(int)) - 1)
+        return start
 
     def _kept(self, row: int) -> State | None:
         if self.cache is None or not self._ends_month(row):
@@ -181,6 +207,9 @@ class SpaceTimeRun:
 
     def _keep(self, row: int, state: State) -> None:
         self._current = row, state
+        self._persist(row, state)
+
+    def _persist(self, row: int, state: State) -> None:
         recent = row >= self.days.size - PERSISTED_DAYS and self._ends_month(row)
         if self.cache is not None and recent and self._kept(row) is None:
             self.cache.put(self.digests[row], {"mean": state.mean, "covariance": state.covariance})

@@ -150,6 +150,23 @@ def test_a_smoothed_day_does_not_depend_on_what_came_later(run) -> None:
     assert early.digests[through] == late.digests[through]
 
 
+def test_a_month_that_follows_another_has_the_bits_of_a_run_that_starts_there(run) -> None:
+    one_after_the_other = fresh(run)
+    for number in (5, 35, 63, 95):
+        alone = fresh(run).smoothed(day(number)).signal
+        followed = one_after_the_other.smoothed(day(number)).signal
+        assert followed.mean.tobytes() == alone.mean.tobytes()
+        assert followed.covariance.tobytes() == alone.covariance.tobytes()
+
+
+def test_smoothing_does_not_lead_the_filter_astray(run, tmp_path: Path) -> None:
+    both = fresh(run, cache=Cache(tmp_path))
+    for number in (20, 50, 90, 149, 100):
+        both.smoothed(day(number))
+        alone = fresh(run).filtered(day(number)).signal
+        assert both.filtered(day(number)).signal.mean.tobytes() == alone.mean.tobytes()
+
+
 def test_left_out_stations_lie_within_their_intervals() -> None:
     """Drawn from the model itself, 90 % intervals hold 90 % of the observations."""
     held = [_coverage(np.random.default_rng(10 + seed)) for seed in range(4)]

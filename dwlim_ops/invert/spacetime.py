@@ -156,7 +156,7 @@ class DayResult:
 
 
 @dataclass(frozen=True, eq=False)
-class _Update:
+class Update:
     """What the smoother needs of one day: the gain K (n, k), S^-1 v (k,), S^-1 (k, k), the
     observed stations, and read-out of the filtered state, C a and C P, C P C'."""
 
@@ -167,6 +167,18 @@ class _Update:
     information: Array
     filtered: DayResult
     read_covariance: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Filtered:
+    """One update: root of S = H P H' + R, root^-1 H P (k, n), root^-1 v (k,)."""
+
+    state: State
+    innovation: Innovation
+    observed: NDArray[np.intp]
+    root: Array
+    whitened: Array
+    scaled: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,13 +252,28 @@ class SpaceTimeModel:
     def step(self, state: State, day: int, up_mm: Array, sigma_mm: Array
              ) -> tuple[State, Innovation]:
         """Filter one more day: `up_mm`, `sigma_mm` (m,), NaN where absent."""
-        predicted = self._predict(state, day)
-        updated, innovation, _ = self._update(predicted, up_mm, sigma_mm, for_smoother=False)
-        return updated, innovation
+        filtered = self._update(self._predict(state, day), up_mm, sigma_mm)
+        return filtered.state, filtered.innovation
+
+    def forward(self, state: State, day: int, up_mm: Array, sigma_mm: Array
+                ) -> tuple[State, Update]:
+        """The same step, with what `backward` needs of it."""
+        filtered = self._update(self._predict(state, day), up_mm, sigma_mm)
+        root, observed = filtered.root, filtered.observed
+        inverse_root = linalg.solve_triangular(root, np.eye(observed.size), lower=True,
+                                               check_finite=False)
+        after = filtered.state
+        read = self._read(after.covariance, day)
+        return after, Update(
+            day, observed, filtered.whitened.T @ inverse_root, inverse_root.T @ filtered.scaled,
+            inverse_root.T @ inverse_root, DayResult(self._signal(after, read),
+                                                     filtered.innovation), read)
 
     def signal(self, state: State) -> Signal:
         """What stations share, from a filtered state."""
-        read = self._read(state.covariance, state.day)
+        return self._signal(state, self._read(state.covariance, state.day))
+
+    def _signal(self, state: State, read: Array) -> Signal:
         return Signal(self._read(state.mean[:, None], state.day)[:, 0],
                       self._read(np.ascontiguousarray(read.T), state.day),
                       self.modes.loading.shape[1])
@@ -304,8 +331,7 @@ class SpaceTimeModel:
         return [(first + at * n_stations + observed, process.factor(day))
                 for at, process in enumerate(self._station)]
 
-    def _update(self, predicted: State, up_mm: Array, sigma_mm: Array, *, for_smoother: bool
-                ) -> tuple[State, Innovation, _Update | None]:
+    def _update(self, predicted: State, up_mm: Array, sigma_mm: Array) -> "_Filtered":
         day, observed = predicted.day, np.flatnonzero(np.isfinite(up_mm))
         seen = self._observe(predicted.covariance, day, observed)
         spread = self._observe(np.ascontiguousarray(seen.T), day, observed)
@@ -320,52 +346,40 @@ class SpaceTimeModel:
         nis = float(scaled @ scaled)
         innovation = Innovation(observed.size, nis, -0.5 * (
             nis + observed.size * np.log(2.0 * np.pi)) - float(np.log(np.diag(root)).sum()))
-        if not for_smoother:
-            return state, innovation, None
-        inverse_root = linalg.solve_triangular(root, np.eye(observed.size), lower=True,
-                                               check_finite=False)
-        return state, innovation, _Update(
-            day, observed, whitened.T @ inverse_root, inverse_root.T @ scaled,
-            inverse_root.T @ inverse_root, DayResult(self.signal(state), innovation),
-            self._read(state.covariance, day))
+        return _Filtered(state, innovation, observed, root, whitened, scaled)
 
-    def smooth(self, state: State, days: Sequence[int], up_mm: Array, sigma_mm: Array
-               ) -> list[DayResult]:
-        """Signals of consecutive days, each from the data of all of them and of those before.
+    def backward(self, updates: Sequence[Update], n_wanted: int) -> list[DayResult]:
+        """Signals of the first `n_wanted` days, each from the data of all days and those before.
 
         Parameters
         ----------
-        state : State
-            Filtered through the day before the first.
-        days : sequence of int, length T
-            Days since 1970, ascending.
-        up_mm, sigma_mm : ndarray (T, m)
+        updates : sequence of Update
+            Of consecutive days, ascending, from `forward`.
         """
-        updates = []
-        for day, up, sigma in zip(days, up_mm, sigma_mm, strict=True):
-            state, _, update = self._update(self._predict(state, day), up, sigma,
-                                            for_smoother=True)
-            assert update is not None  # noqa: S101  for_smoother=True makes one
-            updates.append(update)
-        adjoint, information = np.zeros(state.mean.size), np.zeros_like(state.covariance)
+        n_states = self._variance.size
+        adjoint, information = np.zeros(n_states), np.zeros((n_states, n_states))
         smoothed: list[DayResult] = []
-        following = days[-1]
-        for update in reversed(updates):
+        following = updates[-1].day
+        for number in reversed(range(len(updates))):
+            update = updates[number]
             decay = np.exp(-(following - update.day) / self._time_constant)
             adjoint *= decay
             information *= decay
             information *= decay[:, None]
-            read = update.read_covariance
-            filtered = update.filtered.signal
-            smoothed.append(DayResult(
-                Signal(filtered.mean + read @ adjoint,
-                       filtered.covariance - read @ information @ read.T, filtered.n_modes),
-                update.filtered.innovation))
+            if number < n_wanted:
+                smoothed.append(self._smoothed(update, adjoint, information))
             self._back(update, adjoint, information)
             following = update.day
         return smoothed[::-1]
 
-    def _back(self, update: _Update, adjoint: Array, information: Array) -> None:
+    def _smoothed(self, update: Update, adjoint: Array, information: Array) -> DayResult:
+        read, filtered = update.read_covariance, update.filtered.signal
+        return DayResult(
+            Signal(filtered.mean + read @ adjoint,
+                   filtered.covariance - read @ information @ read.T, filtered.n_modes),
+            update.filtered.innovation)
+
+    def _back(self, update: Update, adjoint: Array, information: Array) -> None:
         """Take the adjoint and its covariance to before the update of a day (de Jong 1989)."""
         day, observed, gain = update.day, update.observed, update.gain
         through = information @ gain

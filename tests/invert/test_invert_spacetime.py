@@ -110,9 +110,20 @@ def filtered(case: Case) -> list[Signal]:
     return signals
 
 
-def smoothed(case: Case) -> list[Signal]:
-    results = case.model.smooth(case.model.initial(DAYS[0]), DAYS, case.up_mm, case.sigma_mm)
-    return [result.signal for result in results]
+def smoothed(case: Case, *, factor: float = 1.0, n_wanted: int = len(DAYS)) -> list[Signal]:
+    state, updates = case.model.initial(DAYS[0]), []
+    for day, up, sigma in zip(DAYS, factor * case.up_mm, case.sigma_mm, strict=True):
+        state, update = case.model.forward(state, day, up, sigma)
+        updates.append(update)
+    return [result.signal for result in case.model.backward(updates, n_wanted)]
+
+
+def test_the_first_days_alone_are_smoothed_with_the_same_bits(case) -> None:
+    every, first = smoothed(case), smoothed(case, n_wanted=3)
+    assert len(first) == 3
+    for one, other in zip(first, every, strict=False):
+        assert one.mean.tobytes() == other.mean.tobytes()
+        assert one.covariance.tobytes() == other.covariance.tobytes()
 
 
 def check(case: Case, signal: Signal, day: int, known: int) -> None:
@@ -193,8 +204,7 @@ def test_resolution_is_that_of_the_resolution_matrix(case) -> None:
 @settings(derandomize=True, deadline=None, max_examples=8)
 def test_estimates_scale_with_the_data(case, factor) -> None:
     signal = smoothed(case)[2]
-    scaled = case.model.smooth(case.model.initial(DAYS[0]), DAYS, factor * case.up_mm,
-                               case.sigma_mm)[2].signal
+    scaled = smoothed(case, factor=factor)[2]
     np.testing.assert_allclose(scaled.mean, factor * signal.mean, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(scaled.covariance, signal.covariance, rtol=1e-12, atol=1e-12)
 
