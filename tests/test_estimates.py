@@ -92,6 +92,26 @@ def test_simulated_cells_share_their_errors(served, open_session):
     assert (points.sigma_mm[stations:] == 0).all()
 
 
+def test_the_errors_of_cells_enter_as_measured_and_those_of_stations_by_their_misfit(
+        served, open_session):
+    """The basin means of `dwlim` by conditioning on all points at once, errors in mm."""
+    session = open_session(served)
+    known = observe(session, AS_OF)
+    made = estimate_day(session, known, DAY)
+    points, basins = made.data.by_method["dwlim"], session.basin_inversion(known.checked)
+    beta, unit = made.betas["dwlim"], float(made.estimates["tragnss"].variance_factor)
+    used = np.isfinite(points.up_mm)
+    spread = (unit * (basins.data_covariance / beta**2 + np.diag(points.sigma_mm**2))
+              + points.covariance_mm2)[np.ix_(used, used)]
+    gain = np.linalg.solve(spread, unit / beta**2 * basins.influence[used]).T
+    np.testing.assert_allclose(session.geometry.basins.mean(made.estimates["dwlim"].twsa_mm),
+                               gain @ points.up_mm[used], rtol=1e-6, atol=1e-6)
+    posterior = unit / beta**2 * (basins.prior_variance
+                                  - np.einsum("ij,ji->i", gain, basins.influence[used]))
+    np.testing.assert_allclose(made.basin_sigma_mm["dwlim"], np.sqrt(posterior), rtol=1e-6)
+    assert made.estimates["dwlim"].variance_factor == unit
+
+
 def test_the_paper_takes_simulated_cells_as_they_are(served, open_session):
     content = synthetic.tomllib_of(served)
     content["inversion"] = {"beta": "paper", "sigma": "unit", "minimum_stations": 5}
