@@ -15,6 +15,8 @@ import typer
 from rich.console import Console
 
 from dwlim_ops import __version__
+from dwlim_ops.cli_alerts import alerts_app
+from dwlim_ops.cli_backup import backup, restore
 from dwlim_ops.cli_common import (
     EXIT_DEGRADED,
     EXIT_FAILED,
@@ -25,6 +27,7 @@ from dwlim_ops.cli_common import (
     out,
     read_time,
 )
+from dwlim_ops.cli_hindcast import hindcast
 from dwlim_ops.cli_models import models_app
 from dwlim_ops.cli_osse import osse
 from dwlim_ops.errors import BundleError, ConfigError, DwlimError
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, help="Terrestrial water storage from GNSS, every day.")
 app.add_typer(models_app, name="models")
-app.command()(osse)
+app.add_typer(alerts_app, name="alerts")
+for command in (osse, hindcast, backup, restore):
+    app.command()(command)
 
 _log = logging.getLogger(__name__)
 EXIT_CODE = {"done": 0, "degraded": EXIT_DEGRADED, "failed": EXIT_FAILED}
@@ -130,19 +135,25 @@ def backfill(
     workspace: WorkspaceArgument,
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY")],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY")],
-    as_of: Annotated[str | None, typer.Option(
+    *, as_of: Annotated[str | None, typer.Option(
         metavar="TIME", help="With what was known at TIME (UTC).")] = None,
+    n_workers: Annotated[int, typer.Option(
+        "--workers", min=1, help="Estimate months in so many processes of this machine.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(
+        "--dask-scheduler", metavar="ADDRESS", help="Estimate them on this Dask cluster.")] = None,
 ) -> None:
     """Compute history in one pass with all that is known, now or at a time.
 
     Example: dwlim backfill demo --from 2012-01-01 --to 2012-03-31
     """
-    begin, end = _days(first, last)
-    with open_session(workspace) as session:
-        from flows.daily import daily
+    from flows.runtime import configure_prefect
 
-        report = daily(session, clock(), as_of=read_time(as_of) if as_of else None,
-                       first=begin, last=end)
+    begin, end = _days(first, last)
+    configure_prefect(workspace)
+    from flows.backfill import compute
+
+    report = compute(Workspace(workspace), begin, end, n_workers=n_workers, scheduler=scheduler,
+                     as_of=read_time(as_of) if as_of else None)
     _print_tick(report)
     raise typer.Exit(EXIT_CODE[report.outcome])
 

@@ -10,10 +10,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from dwlim_ops.alerts.settings import AlertSettings
 from dwlim_ops.errors import ConfigError
 from dwlim_ops.features.sequences import FeatureSet
 from dwlim_ops.invert.spacetime import SpaceTimeSettings
+from dwlim_ops.products.climatology import ClimatologySettings
 from dwlim_ops.products.contents import Creator, QualityLimits
+from dwlim_ops.publish.cube import CubeSettings
+from dwlim_ops.publish.page_data import PageSettings
 from dwlim_ops.qc.forcing import ForcingSettings
 from dwlim_ops.qc.settings import GnssQcSettings
 from dwlim_ops.simulate.train import TrainingSettings
@@ -323,6 +327,10 @@ class Config(_Section):
     inversion: Inversion = Inversion()
     space_time: SpaceTimeSettings = SpaceTimeSettings()
     products: Products = Products()
+    climatology: ClimatologySettings = ClimatologySettings()
+    alerts: AlertSettings = AlertSettings()
+    cube: CubeSettings = CubeSettings()
+    page: PageSettings = PageSettings()
     schedule: Schedule = Schedule()
     http: Http = Http()
     endpoints: dict[str, EndpointSettings] = {}
@@ -330,6 +338,12 @@ class Config(_Section):
     ledger: LedgerSettings = LedgerSettings()
     retention: Retention = Retention()
     training: dict[str, Training] = {}
+
+    @property
+    def climatology_period(self) -> tuple[date, date]:
+        """First and last day of the climatology; default: of the reference period."""
+        return (self.climatology.first or self.region.reference_start,
+                self.climatology.last or self.region.reference_end)
 
 
 def read_config(path: Path) -> Config:

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 from dwlim_ops.config import Config, read_config
 from dwlim_ops.errors import StoreError
+from dwlim_ops.health_facts import HealthFacts
 from dwlim_ops.monitoring import serve_metrics, serve_tree
 from dwlim_ops.state.ledger import Ledger
 from dwlim_ops.supervisor import Child, TooManyRestartsError, supervise
@@ -23,13 +24,21 @@ _log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 
 API_URL: Final = "PREFECT_API_URL"
+#: The scheduler listens for our own runner only, wherever metrics and tree are shown.
+LOOPBACK: Final = "127.0.0.1"
+#: "user:password" that the server started here asks for; its clients get the same.
+AUTHENTICATION: Final = "PREFECT_SERVER_API_AUTH_STRING"
+AUTHENTICATION_OF_CLIENTS: Final = "PREFECT_API_AUTH_STRING"
+RUNNER_DEFAULTS: Final = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+SERVER_DEFAULTS: Final = {"PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs"}
 SERVER_STOP_TIMEOUT_S: Final = 30.0
 
 
 def run_daemon(workspace: Workspace, environment: Mapping[str, str], clock: Clock) -> None:
     """Run until SIGTERM or SIGINT; a tick that runs is finished first.
 
-    A Prefect server that `environment` names is used; otherwise one is started and supervised.
+    A Prefect server that `environment` names is used; otherwise one is started and supervised, on
+    SQLite unless `PREFECT_API_DATABASE_CONNECTION_URL` names another database.
 
     Raises
     ------
@@ -49,7 +58,8 @@ def run_daemon(workspace: Workspace, environment: Mapping[str, str], clock: Cloc
         stack.callback(ledger.close)
         host = config.daemon.host
         metrics = stack.enter_context(serve_metrics(
-            ledger, config.region.name, host=host, port=config.daemon.metrics_port))
+            HealthFacts(ledger, config.region.name, workspace), host=host,
+            port=config.daemon.metrics_port))
         web = stack.enter_context(serve_tree(
             workspace.published, host=host, port=config.daemon.web_port))
         _log.info("metrics on http://%s:%d/metrics, published tree on http://%s:%d/", host,
@@ -80,14 +90,17 @@ def _children(workspace: Workspace, config: Config, environment: Mapping[str, st
     runner = [sys.executable, "-m", "flows.service", root]
     patience = float(config.schedule.tick_timeout_s)
     if environment.get(API_URL):
-        return [Child("runner", runner, environment, patience, busy=lambda: is_held(workspace))]
-    host, port = config.daemon.host, config.daemon.prefect_port
-    api = f"http://{host}:{port}/api"
-    served = {**environment, API_URL: api}
-    server = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port",
-              str(port)]
+        return [Child("runner", runner, {**RUNNER_DEFAULTS, **environment}, patience,
+                      busy=lambda: is_held(workspace))]
+    origin = f"http://{LOOPBACK}:{config.daemon.prefect_port}"
+    defaults = {**SERVER_DEFAULTS, "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origin}
+    if environment.get(AUTHENTICATION):
+        defaults[AUTHENTICATION_OF_CLIENTS] = environment[AUTHENTICATION]
+    served = {**RUNNER_DEFAULTS, **defaults, **environment, API_URL: f"{origin}/api"}
+    server = [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK,
+              "--port", str(config.daemon.prefect_port)]
     return [Child("prefect server", server, served, SERVER_STOP_TIMEOUT_S,
-                  ready=lambda: _answers(f"{api}/health")),
+                  ready=lambda: _answers(f"{origin}/api/health")),
             Child("runner", runner, served, patience, busy=lambda: is_held(workspace))]
 
 

@@ -117,7 +117,7 @@ def check_credentials(name: str, group: Sequence[Endpoint], *, now: datetime.dat
     held = next((e for e in group if e.auth != "none"), None)
     if held is None:
         return Check(title, "ok", "none needed")
-    expiry = _expiry(held.token) if held.token else None
+    expiry = token_expiry(held.token) if held.token else None
     if expiry is None:
         return Check(title, "ok", f"{held.auth}, without a date of expiry")
     found = f"{held.auth} token, valid until {expiry:%Y-%m-%d %H:%M} UTC"
@@ -257,7 +257,7 @@ def _ask(
         client.close()
 
 
-def _expiry(token: str) -> datetime.datetime | None:
+def token_expiry(token: str) -> datetime.datetime | None:
     """Claim `exp` of a JSON web token, unverified; None for any other token."""
     parts = token.split(".")
     if len(parts) != 3:

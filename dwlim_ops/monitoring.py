@@ -2,9 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,48 +13,14 @@ from typing import Any
 from prometheus_client import CollectorRegistry, start_http_server
 
 from dwlim_ops.errors import ConfigError
-from dwlim_ops.products.revisions import revision_leads, statistics
-from dwlim_ops.state.ledger import Ledger
-from dwlim_ops.telemetry.metrics import Facts, LedgerCollector
+from dwlim_ops.telemetry.facts import Facts
+from dwlim_ops.telemetry.metrics import LedgerCollector
 
 _log = logging.getLogger(__name__)
 
-#: The error of the newest day is that of so many days.
-ERROR_DAYS = 120
-
-
-def gather(ledger: Ledger, region: str) -> Facts:
-    """The facts of this moment, from the ledger alone."""
-    newest = ledger.newest_revisions()
-    tiers = [record.tier for record in newest.values()]
-    ticks = ledger.ticks(limit=1)
-    streams = ledger.newest_of_streams()
-    recent = max(newest) - timedelta(days=ERROR_DAYS) if newest else None
-    leads = revision_leads(ledger.basin_rows(newest_only=False, first=recent),
-                           as_of=max((record.as_of for record in newest.values()),
-                                     default=datetime.min.replace(tzinfo=UTC)))
-    refused = [granule.source for granule in ledger.quarantined_now()]
-    return Facts(
-        region=region,
-        heartbeats_s={name: at.timestamp() for name, at in ledger.heartbeats().items()},
-        last_tick_s=ticks[0].started_at.timestamp() if ticks else None,
-        last_tick_outcome=ticks[0].outcome if ticks else None,
-        newest_published_day_s=_seconds(max(newest)) if newest else None,
-        published_by_tier={tier: tiers.count(tier) for tier in set(tiers)},
-        newest_granule_s={key: at.timestamp() for key, (at, _) in streams.items()},
-        newest_granule_day_s={key: _seconds(day) for key, (_, day) in streams.items()},
-        refused_granules={name: refused.count(name) for name in {key[0] for key in streams}},
-        newest_day_error_mm={(one.basin, one.method, one.lead_days): one.rms_mm
-                             for one in statistics(leads)})
-
-
-def _seconds(day: date) -> float:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
-
-
 @contextmanager
-def serve_metrics(ledger: Ledger, region: str, *, host: str, port: int) -> Iterator[int]:
-    """Serve `/metrics`; gives the port.
+def serve_metrics(facts: Callable[[], Facts], *, host: str, port: int) -> Iterator[int]:
+    """Serve `/metrics` of the facts, gathered at every scrape; gives the port.
 
     Raises
     ------
@@ -63,7 +28,7 @@ def serve_metrics(ledger: Ledger, region: str, *, host: str, port: int) -> Itera
         The port is taken.
     """
     registry = CollectorRegistry()
-    registry.register(LedgerCollector(partial(gather, ledger, region)))
+    registry.register(LedgerCollector(facts))
     try:
         server, thread = start_http_server(port, addr=host, registry=registry)
     except OSError as error:

@@ -6,7 +6,7 @@ the truth, and whatever else is published follows from it. A crash at any point 
 """
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from dwlim_ops.contracts import BasinRow
-from dwlim_ops.errors import MalformedInputError
+from dwlim_ops.errors import MalformedInputError, StoreError
 from dwlim_ops.estimates import DayEstimates
 from dwlim_ops.inputs import PROXY
+from dwlim_ops.normals import InForce, in_force, normals_of, remember_vetoes
 from dwlim_ops.products import encode
 from dwlim_ops.products.basins import basin_documents, basin_rows, basin_values, rows_to_csv
 from dwlim_ops.products.checks import problems, summary
@@ -31,8 +32,9 @@ from dwlim_ops.products.daily import CHANGE, DayProduct, build, station_used
 from dwlim_ops.products.maps import day_map
 from dwlim_ops.products.plots import basin_plot
 from dwlim_ops.products.revisions import leads_to_csv, revision_leads, statistics, statistics_to_csv
+from dwlim_ops.products.standing import AnomalyField, anomaly_field, standings_to_csv
 from dwlim_ops.publish import tree
-from dwlim_ops.reconcile import Known, PlannedDay
+from dwlim_ops.reconcile import Known, PlannedDay, climatology_absence
 from dwlim_ops.session import Session
 from dwlim_ops.state.provenance import fingerprint
 from dwlim_ops.state.records import ProductRecord
@@ -57,6 +59,7 @@ def publish_day(session: Session, known: Known, planned: PlannedDay, day: DayEst
         str(product.root.attrs["id"]), planned.day, planned.tier, planned.revision, known.as_of,
         known.newest_granule, planned.parts, path, tree.sha256(content), content_sha256(product),
         session.settings_sha256, None if change is None else float(change))
+    remember_vetoes(session, planned.day, planned.revision, product)
     session.ledger.add_product(record, rows)
     tree.release(session.workspace.published, path, session.workspace.staging / Path(path).name)
     return record
@@ -71,8 +74,11 @@ def assemble(session: Session, known: Known, planned: PlannedDay, day: DayEstima
     """
     results = _results(day)
     provenance = _provenance(session, known, planned, results)
+    anomaly, absence = _anomaly(session, known, provenance, results)
+    provenance = replace(provenance, climatology_absence=absence)
     product = build(session.geometry.grid, results, _stations(known, planned.day, day),
                     _simulated(session, known, day), provenance,
+                    anomaly=anomaly,
                     previous=None if published_as else _previous(session, planned),
                     limits=session.config.products.flag_beyond)
     if published_as is not None and published_as.change_rms_mm is not None:
@@ -125,21 +131,39 @@ def refresh(session: Session, *, as_of: datetime) -> list[str]:
     newest = session.ledger.newest_revisions()
     if not newest:
         return []
-    _publish_basins(session, as_of)
-    remarks = [f"{record.path} is gone from the published tree; remedy: dwlim reproduce "
+    against, remarks = _publish_climatology(session, newest)
+    _publish_basins(session, as_of, against)
+    remarks += [f"{record.path} is gone from the published tree; remedy: dwlim reproduce "
                f"--restore {session.workspace.root} {record.product_id}"
                for record in newest.values() if not (published / record.path).exists()]
     remarks += _publish_pictures(session, newest)
     last = newest[max(newest)]
     try:
         product = encode.read(published / last.path)
-        tree.write_latest(published, _latest(session, product, last))
+        tree.write_latest(published, _latest(session, product, last, against))
     except MalformedInputError as error:
         remarks.append(str(error))
     return remarks
 
 
-def _publish_basins(session: Session, as_of: datetime) -> None:
+def _publish_climatology(session: Session, newest: dict[date, ProductRecord]
+                         ) -> tuple[InForce | None, list[str]]:
+    """The climatology in force, as a file, and the table of what stands against it."""
+    published, against, remarks = session.workspace.published, None, []
+    try:
+        against = in_force(session, newest)
+    except (StoreError, MalformedInputError) as error:
+        remarks.append(str(error))
+    if against is not None:
+        tree.replace(published, tree.CLIMATOLOGY, against.content)
+    tree.keep_only(published, Path(tree.CLIMATOLOGY).parent.name,
+                   () if against is None else (tree.CLIMATOLOGY,))
+    table = standings_to_csv([] if against is None else against.every)
+    tree.replace(published, tree.STANDINGS_CSV, table.encode())
+    return against, remarks
+
+
+def _publish_basins(session: Session, as_of: datetime, against: InForce | None) -> None:
     published, region = session.workspace.published, session.config.region
     every = session.ledger.basin_rows(newest_only=False)
     newest = {row.key: row for row, _ in every}
@@ -147,7 +171,9 @@ def _publish_basins(session: Session, as_of: datetime) -> None:
     tree.replace(published, tree.BASINS_CSV, rows_to_csv(rows).encode())
     documents = basin_documents(
         session.geometry.basins, rows, region=region.name,
-        reference_period=f"{region.reference_start}/{region.reference_end}")
+        reference_period=f"{region.reference_start}/{region.reference_end}",
+        climatology=None if against is None else against.normals.basins,
+        standings=[] if against is None else against.every)
     for basin, text in documents.items():
         tree.replace(published, tree.basin_path(basin), text.encode())
     leads = revision_leads(every, as_of=as_of)
@@ -224,6 +250,19 @@ def _bridge_in_words(known: Known, day: date) -> str:
             f"{np.nanmedian(bridge.gain):.3f}")
 
 
+def _anomaly(session: Session, known: Known, provenance: Provenance,
+             results: list[MethodResult]) -> tuple[AnomalyField | None, str]:
+    """How the published estimate of the day stands against its own climatology, or why not."""
+    absence = climatology_absence(session, known)
+    normals, method = normals_of(session, known), provenance.published_method
+    if normals is None:
+        return None, absence or "too few days of the period have an estimate"
+    if normals.method != method:
+        return None, f"the climatology is that of {normals.method}"
+    (published,) = (result for result in results if result.method == method)
+    return anomaly_field(published.twsa_mm, provenance.day, normals.cells, method=method), ""
+
+
 def _age_days(known: Known, newest: date) -> float:
     """Age at issue of the end of an input's newest day."""
     end = np.datetime64(newest + timedelta(days=1), "s")
@@ -273,7 +312,8 @@ def _previous(session: Session, planned: PlannedDay) -> DayProduct | None:
         return None
 
 
-def _latest(session: Session, product: DayProduct, record: ProductRecord) -> tree.Latest:
+def _latest(session: Session, product: DayProduct, record: ProductRecord,
+            against: InForce | None) -> tree.Latest:
     attributes = product.root.attrs
     of_day = [row for row, _ in session.ledger.basin_rows() if row.day == record.day]
     streams = str(attributes["input_streams"]).split(", ")
@@ -290,7 +330,8 @@ def _latest(session: Session, product: DayProduct, record: ProductRecord) -> tre
         tier=record.tier, revision=record.revision, as_of=record.as_of,
         published_method=str(attributes["published_method"]),
         methods=tuple(sorted({row.method for row in of_day})),
-        basins=basin_values(session.geometry.basins, of_day),
+        basins=basin_values(session.geometry.basins, of_day,
+                            [] if against is None else against.standings.get(record.day, [])),
         inputs=tuple(asdict(one) for one in inputs), quality=summary(product))
 
 

@@ -270,10 +270,44 @@ def fingerprints(session: Session, known: Known, day: date) -> dict[str, str]:
     return {
         "displacement": fingerprint(*displacement), "stations": fingerprint(*places),
         "later days": _later_days(session, known, day),
+        "climatology": climatology_digest(session, known),
         "weather": weather_fingerprint(session, known, day), **streams,
         "loading left in": ", ".join(known.remaining_loading), "bundle": session.bundle_id,
         "configuration": session.configuration, "code": session.code,
     }
+
+
+def climatology_method(session: Session, known: Known) -> str:
+    """The estimate that is published as long as the inputs are those of now."""
+    wanted = session.config.products.published_method
+    served = session.simulator is not None and known.forcing is not None
+    return wanted if wanted != "dwlim" or served else "tragnss"
+
+
+def climatology_absence(session: Session, known: Known) -> str:
+    """Why there is no climatology yet, in words; empty if nothing hinders."""
+    first, last = session.config.climatology_period
+    if last >= known.days[-1]:
+        return f"the period {first}/{last} is not over on {known.days[-1]}"
+    n_days = (last - max(first, known.days[0])).days + 1
+    wanted = session.config.climatology.minimum_years
+    if n_days < 365 * wanted:
+        return (f"{max(n_days, 0)} days of the period {first}/{last} are known, {wanted} years "
+                "needed")
+    return ""
+
+
+def climatology_digest(session: Session, known: Known) -> str:
+    """Of the record through the end of the climatology's period; empty without a climatology."""
+    if climatology_absence(session, known):
+        return ""
+    _, last = session.config.climatology_period
+    method = climatology_method(session, known)
+    record = session.space_time(known.checked).digests[known.row(last)]
+    if method != "dwlim" or known.forcing is None:
+        return fingerprint(method, record)
+    before = known.forcing["time"].values <= np.datetime64(last, "ns")
+    return fingerprint(method, record, known.forcing_digests[before])
 
 
 def _later_days(session: Session, known: Known, day: date) -> str:

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 from dwlim_ops.errors import ConfigError, StoreError
 from dwlim_ops.estimates import estimate_day
+from dwlim_ops.normals import normals_of
 from dwlim_ops.products import encode
 from dwlim_ops.publication import assemble, content_sha256
 from dwlim_ops.publish.tree import sha256
@@ -80,6 +81,7 @@ def _compare(session: Session, record: ProductRecord) -> Reproduction:
     parts = fingerprints(session, known, record.day)
     planned = PlannedDay(record.day, dict(record.parts), known.tier_of(record.day),
                          record.revision, "reproduced")
+    normals_of(session, known)  # its pass of the filter ends before the day
     product, _ = assemble(session, known, planned, estimate_day(session, known, record.day),
                           published_as=record)
     recorded, content = dict(record.parts), encode.to_bytes(product)

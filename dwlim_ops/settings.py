@@ -11,7 +11,8 @@ from dwlim_ops.errors import StoreError
 
 SCHEMA_VERSION = 1
 #: Tables of the configuration that no product depends on.
-NOT_OF_PRODUCTS = {"http", "endpoints", "schedule", "training", "daemon", "ledger", "retention"}
+NOT_OF_PRODUCTS = {"http", "endpoints", "schedule", "training", "daemon", "ledger", "retention",
+                   "cube", "alerts", "page"}
 
 
 def settings_content(config: Config, root: Path) -> bytes:

@@ -188,6 +188,10 @@ class SpaceTimeRun:
             advance(position - at, row - 1 - at)
         return state
 
+    def go_on_from(self, row: int, state: State) -> None:
+        """Take the state before the data of a row as another run of this record has it."""
+        self._current = row - 1, state
+
     def _nearest(self, row: int) -> tuple[int, State]:
         start = -1, self.model.initial(int(self.days[0].astype(int)) - 1)
         if self._current is not None and self._current[0] <= row:

@@ -1,19 +1,22 @@
 """The steps of one tick that a flow strings together, and what the tick reports."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from dwlim_ops.archive.archive import IngestReport
 from dwlim_ops.errors import DwlimError, StoreError
-from dwlim_ops.estimates import estimate_day
-from dwlim_ops.publication import publish_day, refresh, settle, write_status
+from dwlim_ops.estimates import DayEstimates, estimate_day
+from dwlim_ops.normals import normals_of
+from dwlim_ops.outgoing import send
+from dwlim_ops.publication import publish_day, settle, write_status
 from dwlim_ops.reconcile import Known, PlannedDay, observe, plan
 from dwlim_ops.retention import prune
 from dwlim_ops.session import Session
 from dwlim_ops.state.records import Tick
+from dwlim_ops.tick_facts import tick_facts
 
 _log = logging.getLogger(__name__)
 
@@ -67,16 +70,20 @@ def observe_and_plan(session: Session, as_of: datetime, *, first: date | None,
     planned = plan(session, known, first=first, last=last)
     for day in planned:
         _log.debug("%s: %s", day.day, day.reason)
+    if planned:
+        normals_of(session, known)  # its pass of the filter ends before the first day to be made
     return known, planned
 
 
-def make_day(session: Session, known: Known, planned: PlannedDay) -> str:
+def make_day(session: Session, known: Known, planned: PlannedDay,
+             made: DayEstimates | None = None) -> str:
     """Estimate and publish one day; returns what hindered it, empty if nothing did.
 
-    Errors with a cause outside the code hinder this day only; bugs go up.
+    Errors with a cause outside the code hinder this day only; bugs go up. `made` are estimates of
+    the day that are there already.
     """
     try:
-        estimates = estimate_day(session, known, planned.day)
+        estimates = made or estimate_day(session, known, planned.day)
         record = publish_day(session, known, planned, estimates)
     except (DwlimError, OSError) as error:
         _log.error("%s: %s", planned.day, error)
@@ -86,8 +93,12 @@ def make_day(session: Session, known: Known, planned: PlannedDay) -> str:
 
 def finish(session: Session, as_of: datetime, known: Known | None, *, now: datetime,
            reports: Sequence[IngestReport], hindered: Mapping[date, str],
-           remarks: Sequence[str] = ()) -> TickReport:
-    """Bring what follows from the ledger up to date, record the tick, refresh `status.json`."""
+           remarks: Sequence[str] = (),
+           stage_seconds: Callable[[], Mapping[str, float]] = dict) -> TickReport:
+    """Bring what follows from the ledger up to date, record the tick, refresh `status.json`.
+
+    `stage_seconds` tells how long each stage has taken; the ledger keeps it.
+    """
     made = tuple(day for day, text in hindered.items() if not text)
     degraded = [*remarks, *session.archive.damaged.values(),
                 *(f"refused: {one.quarantine_reason}" for one in session.ledger.quarantined_now()),
@@ -99,17 +110,14 @@ def finish(session: Session, as_of: datetime, known: Known | None, *, now: datet
         degraded += [f"{name} is neither removed by the producer nor modelled"
                      for name in known.remaining_loading]
         degraded += _without_simulation(session, known)
-    try:
-        degraded += refresh(session, as_of=as_of)
-        broken = False
-    except (StoreError, OSError) as error:
-        degraded.append(str(error))
-        broken = True
-    failed = broken or known is None or (bool(hindered) and all(hindered.values()))
+    sent = send(session, as_of=as_of, now=now)
+    degraded += sent.remarks
+    failed = sent.broken or known is None or (bool(hindered) and all(hindered.values()))
     outcome = "failed" if failed else "degraded" if degraded else "done"
     published = [str(record.day) for record in session.ledger.products() if record.as_of == as_of]
     detail = {"as_of": as_of.isoformat(), "published": published, "degraded": degraded[:50]}
-    session.ledger.add_tick(Tick(as_of, now, outcome, detail))
+    facts = tick_facts(session, as_of) | {"stage_seconds": dict(stage_seconds())}
+    session.ledger.add_tick(Tick(as_of, now, outcome, detail | facts))
     session.ledger.beat("tick", now)
     write_status(session, known, outcome, detail)
     prune(session, now)

@@ -5,7 +5,7 @@ Run by `dwlim up` as `python -m flows.service WS`; Prefect's environment is set 
 
 import asyncio
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prefect import serve
@@ -27,6 +27,7 @@ from prefect.states import Cancelled, Crashed
 
 from dwlim_ops.config import Schedule, read_config
 from dwlim_ops.workspace import Workspace
+from flows.automations import STUCK_AFTER_TIMEOUT, automations, install
 from flows.scheduled import tick
 
 
@@ -47,7 +48,7 @@ def serve_ticks(workspace: Workspace, region: str, schedule: Schedule) -> None:
 
 async def _deploy(workspace: Workspace, region: str, schedule: Schedule) -> RunnerDeployment:
     name = deployment_name(region)
-    deployment = await tick.with_options(timeout_seconds=schedule.tick_timeout_s).ato_deployment(
+    deployment = await tick.ato_deployment(
         name, cron=schedule.tick_cron, parameters={"workspace": str(workspace.root.resolve())},
         concurrency_limit=ConcurrencyLimitConfig(
             limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
@@ -55,6 +56,8 @@ async def _deploy(workspace: Workspace, region: str, schedule: Schedule) -> Runn
     async with get_client() as client:
         deployment_id = await deployment.aapply()
         await clear_leftovers(client, name, datetime.now(UTC))
+        timeout = timedelta(seconds=schedule.tick_timeout_s) + STUCK_AFTER_TIMEOUT
+        await install(client, automations(f"dwlim {name}", deployment_id, timeout))
         await client.create_flow_run_from_deployment(deployment_id, name="catch-up")
     return deployment
 

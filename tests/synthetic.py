@@ -22,6 +22,7 @@ from shapely.geometry import Polygon, mapping
 from dwlim_ops import reconcile
 from dwlim_ops.geometry import Grid, make_grid
 from dwlim_ops.invert.design import design_matrix
+from dwlim_ops.publish.cube import content_sha256
 from dwlim_ops.session import Session
 from dwlim_ops.telemetry.progress import progress
 from dwlim_ops.tick import TickReport, begin, finish, make_day, observe_and_plan
@@ -277,9 +278,16 @@ def run_tick(session: Session, as_of: datetime = AS_OF, *, now: datetime | None 
 
 
 def published_files(workspace: Workspace) -> dict[str, bytes]:
-    """Every file that consumers see, by its path."""
-    return {path.relative_to(workspace.published).as_posix(): path.read_bytes()
-            for path in sorted(workspace.published.rglob("*")) if path.is_file()}
+    """Every file that consumers see, by its path; of the cube a digest of what it holds.
+
+    The names in the cube are drawn at random by Icechunk.
+    """
+    published = workspace.published
+    files = {path.relative_to(published).as_posix(): path.read_bytes()
+             for path in sorted(published.rglob("*")) if path.is_file()}
+    cube = {name for name in files if name.startswith("cube/")}
+    held = {"cube": content_sha256(published / "cube").encode()} if cube else {}
+    return {name: content for name, content in files.items() if name not in cube} | held
 
 
 def tomllib_of(workspace: Workspace) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def test_a_token_is_renewed_in_time(left, state):
 ])
 def test_a_token_without_a_date_counts_as_good(token):
     if not token.isascii():
-        assert doctor._expiry(token) is None
+        assert doctor.token_expiry(token) is None
         return
     check = doctor.check_credentials("gesdisc", _bearer(token), now=NOW)
     assert (check.state, check.found) == ("ok", "bearer, without a date of expiry")
@@ -108,7 +108,7 @@ def test_a_token_without_a_date_counts_as_good(token):
 @settings(derandomize=True, deadline=None, max_examples=80)
 def test_any_text_is_a_token_with_or_without_a_date(text):
     for token in (text, f"a.{text}.b"):
-        assert doctor._expiry(token) is None or doctor._expiry(token).tzinfo is datetime.UTC
+        assert doctor.token_expiry(token) is None or doctor.token_expiry(token).tzinfo is datetime.UTC
 
 
 def test_missing_credentials_are_told_apart_from_none_needed():

@@ -15,10 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from synthetic import AS_OF, DAY
 
 from dwlim_ops.errors import ConfigError
-from dwlim_ops.monitoring import gather, serve_metrics, serve_tree
-from dwlim_ops.products.revisions import revision_leads, statistics
+from dwlim_ops.health_facts import HealthFacts
+from dwlim_ops.monitoring import serve_metrics, serve_tree
 from dwlim_ops.state.ledger import Ledger
-from dwlim_ops.workspace import TEMPORARY
+from dwlim_ops.telemetry.facts import Facts
+from dwlim_ops.workspace import TEMPORARY, Workspace
 
 HOST = "127.0.0.1"
 #: All that a scrape gives while the ledger cannot be read.
@@ -37,9 +38,10 @@ def ask(port, target, *, method="GET", version="HTTP/1.0"):
 
 
 @contextmanager
-def metrics_of(url, *, lock_timeout_s=30.0):
-    with (closing(Ledger(url, lock_timeout_s=lock_timeout_s)) as ledger,
-          serve_metrics(ledger, synthetic.REGION, host=HOST, port=0) as port):
+def metrics_of(workspace, *, url=None, lock_timeout_s=30.0):
+    with (closing(Ledger(url or workspace.ledger_url, lock_timeout_s=lock_timeout_s)) as ledger,
+          serve_metrics(HealthFacts(ledger, synthetic.REGION, workspace), host=HOST,
+                        port=0) as port):
         yield ledger, port
 
 
@@ -49,6 +51,11 @@ def scrape(port):
     return {(sample.name, frozenset(sample.labels.items())): sample.value
             for family in text_string_to_metric_families(body.decode())
             for sample in family.samples}
+
+
+def without_disk(found):
+    """Other processes write to the disk meanwhile."""
+    return {key: value for key, value in found.items() if key[0] != "dwlim_disk_free_bytes"}
 
 
 def value(found, name, **labels):
@@ -63,7 +70,7 @@ def seconds(day):
 
 
 def test_metrics_of_a_workspace_that_ticked_are_those_of_its_ledger(ticked):
-    with metrics_of(ticked.ledger_url) as (ledger, port):
+    with metrics_of(ticked) as (ledger, port):
         ledger.beat("daemon", AS_OF + timedelta(seconds=30))
         found = scrape(port)
         newest = ledger.newest_revisions()
@@ -80,14 +87,15 @@ def test_metrics_of_a_workspace_that_ticked_are_those_of_its_ledger(ticked):
     for (source, stream), (at, day) in streams.items():
         labels = {"source": source, "stream": stream}
         assert value(found, "granule_retrieved_timestamp_seconds", **labels) == at.timestamp()
-        assert value(found, "granule_newest_day_timestamp_seconds", **labels) == seconds(day)
+        assert value(found, "input_newest_day_timestamp_seconds", **labels) == seconds(day)
+        assert value(found, "input_missed_epochs", **labels) == 0
         assert value(found, "refused_granules", source=source) == 0
     assert value(found, "build_info", region=synthetic.REGION, version="0.1.0") == 1
 
 
 def test_a_scrape_sees_what_came_after_the_last_one(ticked, open_session):
     (ticked.root / "inbox/gnss/nova.up").write_text("20160101 1.0 1.0\n")
-    with metrics_of(ticked.ledger_url) as (_, port):
+    with metrics_of(ticked) as (_, port):
         assert value(scrape(port), "refused_granules", source="gnss") == 0
         synthetic.run_tick(open_session(ticked), AS_OF + timedelta(hours=1))
         found = scrape(port)
@@ -96,36 +104,28 @@ def test_a_scrape_sees_what_came_after_the_last_one(ticked, open_session):
     assert value(found, "last_tick_timestamp_seconds") == AS_OF.timestamp() + 3600
 
 
-def test_the_error_of_the_newest_day_is_that_of_the_revisions(served, open_session):
-    session = open_session(served)
-    later = AS_OF + timedelta(days=7)
-    synthetic.edit(served.root / "inbox/gnss/s001.up",
-                   lambda rows: [*rows[:-1], f"{DAY:%Y%m%d} 25.0000 1.0000"])
-    synthetic.run_tick(session, later)
-    facts = gather(session.ledger, synthetic.REGION)
-    table = statistics(revision_leads(session.ledger.basin_rows(newest_only=False), as_of=later))
-    assert facts.newest_day_error_mm == {
-        (one.basin, one.method, one.lead_days): one.rms_mm for one in table}
-    assert {key[0] for key in facts.newest_day_error_mm} == set(synthetic.BASINS)
-
-
-def test_metrics_of_an_empty_ledger(ledger_url):
-    with metrics_of(ledger_url) as (_, port):
+def test_metrics_of_an_empty_ledger(ledger_url, tmp_path):
+    with metrics_of(Workspace(tmp_path), url=ledger_url) as (_, port):
         found = scrape(port)
     names = {name for name, _ in found}
-    assert names == {"dwlim_ledger_readable", "dwlim_build_info", "dwlim_last_tick_outcome"}
+    assert names == {"dwlim_ledger_readable", "dwlim_build_info", "dwlim_last_tick_outcome",
+                     "dwlim_ticks_total", "dwlim_revisions_total", "dwlim_disk_free_bytes",
+                     "dwlim_disk_size_bytes", "dwlim_workspace_size_bytes",
+                     "dwlim_alert_messages_total", "dwlim_alert_deliveries_total",
+                     "dwlim_alert_delivery_attempts_total", "dwlim_outbox_waiting_deliveries"}
+    assert value(found, "ticks_total", outcome="failed") == 0
     assert value(found, "last_tick_outcome", outcome="done") == 0
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_scrape_while_the_ledger_is_locked_says_so_and_the_next_one_is_answered(ticked, capfd):
     path = ticked.state / "ledger.db"
-    with metrics_of(ticked.ledger_url, lock_timeout_s=0.2) as (ledger, port):
-        before = scrape(port)
+    with metrics_of(ticked, lock_timeout_s=0.2) as (ledger, port):
+        before = without_disk(scrape(port))
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             other.execute("DELETE FROM heartbeats")
-            assert scrape(port) == before
+            assert without_disk(scrape(port)) == before
             other.execute("ROLLBACK")
         ledger.close()
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -134,20 +134,20 @@ def test_a_scrape_while_the_ledger_is_locked_says_so_and_the_next_one_is_answere
             other.execute("DELETE FROM heartbeats")
             assert scrape(port) == UNREADABLE
             other.execute("ROLLBACK")
-        assert scrape(port) == before
+        assert without_disk(scrape(port)) == before
 
 
 def test_a_scrape_while_the_ledger_is_broken_says_so_and_the_next_one_is_answered(ticked, capfd):
     path = ticked.state / "ledger.db"
-    with metrics_of(ticked.ledger_url) as (ledger, port):
-        before = scrape(port)
+    with metrics_of(ticked) as (ledger, port):
+        before = without_disk(scrape(port))
         ledger.close()
         whole = path.read_bytes()
         path.write_bytes(b"rot" * 5000)
         assert scrape(port) == UNREADABLE
         path.write_bytes(whole)
         ledger.close()
-        assert scrape(port) == before
+        assert without_disk(scrape(port)) == before
 
 
 def test_promtool_has_nothing_to_say(ticked, served):
@@ -158,10 +158,10 @@ def test_promtool_has_nothing_to_say(ticked, served):
             pytest.fail(missing)
         pytest.skip(missing)
     for workspace in (ticked, served):
-        with metrics_of(workspace.ledger_url) as (ledger, port):
+        with metrics_of(workspace) as (ledger, port):
             ledger.beat("daemon", AS_OF)
             _, _, body = ask(port, "/metrics")
-        assert body.count(b"# HELP dwlim_") == 11
+        assert body.count(b"# HELP dwlim_") > 30
         checked = subprocess.run([promtool, "check", "metrics"], input=body, capture_output=True,
                                  check=False, timeout=60)
         said = (checked.stdout + checked.stderr).decode().splitlines()
@@ -170,11 +170,11 @@ def test_promtool_has_nothing_to_say(ticked, served):
 
 @pytest.mark.parametrize("key", ["metrics_port", "web_port"])
 def test_a_port_that_is_taken_names_the_key(ticked, key):
-    with socket.socket() as taken, closing(Ledger(ticked.ledger_url)) as ledger:
+    with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        serving = (serve_metrics(ledger, synthetic.REGION, host=HOST, port=port)
+        serving = (serve_metrics(lambda: Facts(synthetic.REGION), host=HOST, port=port)
                    if key == "metrics_port" else
                    serve_tree(ticked.published, host=HOST, port=port))
         with pytest.raises(ConfigError) as caught, serving:
@@ -185,7 +185,7 @@ def test_a_port_that_is_taken_names_the_key(ticked, key):
 
 
 def test_the_ports_are_free_again_afterwards(ticked):
-    with metrics_of(ticked.ledger_url) as (_, port):
+    with metrics_of(ticked) as (_, port):
         scrape(port)
     with serve_tree(ticked.published, host=HOST, port=port) as again:
         assert again == port

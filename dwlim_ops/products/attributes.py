@@ -8,6 +8,7 @@ import xarray as xr
 
 from dwlim_ops.geometry import Grid
 from dwlim_ops.products.contents import MethodResult, Provenance
+from dwlim_ops.products.standing import AnomalyField
 
 CONVENTIONS: Final = "CF-1.11, ACDD-1.3"
 PRODUCT_VERSION: Final = "1"
@@ -38,7 +39,8 @@ def utc_text(moment: datetime) -> str:
 
 
 def global_attributes(
-    grid: Grid, results: dict[str, MethodResult], provenance: Provenance
+    grid: Grid, results: dict[str, MethodResult], provenance: Provenance,
+    anomaly: AnomalyField | None = None,
 ) -> dict[str, Any]:
     """Attributes of the file; every value follows from the arguments alone."""
     return {
@@ -46,6 +48,7 @@ def global_attributes(
         **_description(provenance),
         **_lineage(provenance),
         **_estimates(results, provenance),
+        **_climatology(anomaly, provenance),
         **_people(provenance),
         **_extent(grid, provenance),
     }
@@ -127,6 +130,18 @@ def _estimates(results: dict[str, MethodResult], provenance: Provenance) -> dict
         attributes[f"{method}_variance_factor"] = float(result.variance_factor)
         attributes[f"{method}_n_data"] = np.int32(result.n_data)
     return attributes
+
+
+def _climatology(anomaly: AnomalyField | None, provenance: Provenance) -> dict[str, Any]:
+    """Against what the published estimate is called unusual, or why it is not."""
+    if anomaly is None:
+        absence = provenance.climatology_absence
+        return {"climatology_absence": absence} if absence else {}
+    return {
+        "climatology_period": anomaly.period, "climatology_method": anomaly.method,
+        "climatology_harmonics": np.int32(anomaly.n_harmonics),
+        "percentile_distribution": anomaly.distribution,
+    }
 
 
 def _people(provenance: Provenance) -> dict[str, Any]:

@@ -7,10 +7,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from dwlim_ops.contracts import BasinRow
+from dwlim_ops.contracts import BasinRow, BasinStanding
 from dwlim_ops.errors import ContractError
 from dwlim_ops.geometry import Basins
+from dwlim_ops.products.climatology import Climatology
 from dwlim_ops.products.contents import METHODS, Array, MethodResult, Provenance
+from dwlim_ops.products.standing import climatology_block, standing_block, standing_value
 
 COLUMNS: Final = ("date", "basin", "method", "twsa_mm", "sigma_mm", "tier", "revision")
 SCHEMA_VERSION: Final = 1
@@ -67,9 +69,17 @@ def rows_to_csv(rows: Iterable[BasinRow]) -> str:
 
 
 def basin_documents(
-    basins: Basins, rows: Iterable[BasinRow], *, region: str, reference_period: str
+    basins: Basins, rows: Iterable[BasinRow], *, region: str, reference_period: str,
+    climatology: Climatology | None = None, standings: Iterable[BasinStanding] = (),
 ) -> dict[str, str]:
-    """JSON text of every basin, keyed by its identifier: names, units, one series per estimate."""
+    """JSON text of every basin, keyed by its identifier: names, units, one series per estimate.
+
+    `climatology` of the basins, and how the published estimate stands against it, are null where
+    there is none.
+    """
+    of_basin: dict[str, list[BasinStanding]] = {key: [] for key in basins.identifier}
+    for standing in standings:
+        of_basin[standing.basin].append(standing)
     series: dict[str, dict[str, list[BasinRow]]] = {key: {} for key in basins.identifier}
     for row in rows:
         if row.basin in series:
@@ -82,18 +92,23 @@ def basin_documents(
             "reference_period": reference_period,
             "series": {method: _series(method, of_method)
                        for method, of_method in sorted(series[key].items())},
+            "climatology": None if climatology is None else climatology_block(climatology, number),
+            "standing": standing_block(of_basin[key]),
         }, ensure_ascii=False, allow_nan=False) + "\n"
-        for key, name in zip(basins.identifier, basins.name, strict=True)
+        for number, (key, name) in enumerate(zip(basins.identifier, basins.name, strict=True))
     }
 
 
-def basin_values(basins: Basins, rows: Iterable[BasinRow]) -> tuple[dict[str, Any], ...]:
-    """Values of one day for `latest.json`: per basin its id, name and each estimate."""
+def basin_values(basins: Basins, rows: Iterable[BasinRow],
+                 standings: Iterable[BasinStanding] = ()) -> tuple[dict[str, Any], ...]:
+    """Values of one day for `latest.json`: per basin its id, name, each estimate, its standing."""
+    standing_of = {one.basin: standing_value(one) for one in standings}
     values: dict[str, dict[str, Any]] = {key: {} for key in basins.identifier}
     for row in rows:
         values[row.basin][row.method] = {
             "twsa_mm": _number(row.twsa_mm), "sigma_mm": _number(row.sigma_mm)}
-    return tuple({"id": key, "name": name, "estimates": values[key]}
+    return tuple({"id": key, "name": name, "estimates": values[key],
+                  "standing": standing_of.get(key)}
                  for key, name in zip(basins.identifier, basins.name, strict=True))
 
 

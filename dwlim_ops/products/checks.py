@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from dwlim_ops.geometry import Basins, Grid
 from dwlim_ops.products.daily import QUALITY_FLAGS, DayProduct, station_used
 
 MIN_FINITE_SHARE: Final = 0.95
@@ -16,9 +17,32 @@ def problems(product: DayProduct) -> tuple[str, ...]:
     """Reasons against publishing, in words; an empty tuple means publishable.
 
     Checked: the share of land cells with a value, the size of the anomalies, the sign of the
-    uncertainty, the time stamp against the attributes, and that `twsa` is the published estimate.
+    uncertainty, the time stamp against the attributes, that `twsa` is the published estimate, and
+    that a percentile lies between 0 and 100 wherever there is a value.
     """
-    return (*_time_problems(product), *_value_problems(product), *_method_problems(product))
+    return (*_time_problems(product), *_value_problems(product), *_method_problems(product),
+            *_percentile_problems(product))
+
+
+def basin_vetoes(product: DayProduct, grid: Grid, basins: Basins, *, most_flagged: float
+                 ) -> dict[str, str]:
+    """Why no alert may come of a basin's mean, in words; basins without a reason are left out.
+
+    Reasons are too few stations on the day, and more than `most_flagged` of the basin's area
+    flagged as of low resolution, or as of large uncertainty. That a region is synthetic is told by
+    the product itself and is no reason: its alerts are exercises.
+    """
+    flag = product.root["quality_flag"].values[0][grid.domain]
+    reasons: dict[str, list[str]] = {basin: [] for basin in basins.identifier}
+    if (flag[grid.land] & QUALITY_FLAGS["few_stations"]).any():
+        n_used = int(station_used(product.stations).sum())
+        reasons = {basin: [f"only {n_used} stations"] for basin in reasons}
+    for name in ("low_resolution", "large_uncertainty"):
+        shares = basins.mean(((flag & QUALITY_FLAGS[name]) > 0).astype(float))
+        for basin, share in zip(basins.identifier, shares, strict=True):
+            if share > most_flagged:
+                reasons[basin].append(f"{name.replace('_', ' ')} in {share:.0%} of the basin")
+    return {basin: "; ".join(words) for basin, words in reasons.items() if words}
 
 
 def summary(product: DayProduct) -> dict[str, float | int]:
@@ -69,6 +93,15 @@ def _value_problems(product: DayProduct) -> Iterator[str]:
         yield f"twsa: largest size {size.max():.0f} mm, below {MAX_VALUE_MM:.0f} expected"
     if not (sigma[finite] > 0).all():
         yield f"twsa_sigma: not positive in {int((~(sigma[finite] > 0)).sum())} cells with a value"
+
+
+def _percentile_problems(product: DayProduct) -> Iterator[str]:
+    if "twsa_percentile" not in product.root:
+        return
+    percentile = product.root["twsa_percentile"].values[np.isfinite(product.root["twsa"].values)]
+    bad = int((~((percentile >= 0) & (percentile <= 100))).sum())
+    if bad:
+        yield f"twsa_percentile: not between 0 and 100 in {bad} cells with a value"
 
 
 def _method_problems(product: DayProduct) -> Iterator[str]:

@@ -125,6 +125,7 @@ class Provenance:
     licence: str
     published_method: str
     temperature_bridge: str = ""
+    climatology_absence: str = ""
     synthetic: bool = False
     creator: Creator = field(default_factory=Creator)
 

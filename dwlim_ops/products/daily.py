@@ -23,6 +23,7 @@ from dwlim_ops.products.contents import (
     SimulatedTable,
     StationTable,
 )
+from dwlim_ops.products.standing import AnomalyField
 
 #: Bits of `quality_flag`; zero is a cell without remark.
 QUALITY_FLAGS: Final = {
@@ -38,6 +39,8 @@ CHANGE: Final = "change_from_previous_revision_rms_mm"
 MAP: Final = ("time", "lat", "lon")
 #: Values are multiples of this (mm, km): far below any uncertainty, and a fifth off the file.
 STEP: Final = 2.0**-8
+#: Largest standardised anomaly that is told apart.
+MOST_STANDARDIZED: Final = 10.0
 _WATER: Final = {
     "units": "kg m-2", "standard_name": "land_water_amount", "cell_methods": "time: mean",
     "grid_mapping": "crs", "coverage_content_type": "physicalMeasurement",
@@ -60,6 +63,7 @@ def build(
     simulated: SimulatedTable | None,
     provenance: Provenance,
     *,
+    anomaly: AnomalyField | None = None,
     previous: DayProduct | None = None,
     limits: QualityLimits | None = None,
 ) -> DayProduct:
@@ -74,6 +78,8 @@ def build(
         Estimates on the domain's cells, the published one among them.
     simulated : SimulatedTable or None
         None on a day without simulated cells; its table is then empty.
+    anomaly : AnomalyField, optional
+        Standing of the published estimate; without a climatology there is none.
     previous : DayProduct, optional
         The revision that this one replaces; the change is put into the attributes.
 
@@ -86,9 +92,10 @@ def build(
     published = by_method[provenance.published_method]
     flag = quality_flag(grid, published, stations, dwlim_absent="dwlim" not in by_method,
                         limits=limits or QualityLimits())
-    root = xr.Dataset(_fields(grid, by_method, published, flag, provenance),
+    root = xr.Dataset(_fields(grid, by_method, published, flag, provenance)
+                      | _anomaly_fields(grid, anomaly),
                       coords=_coordinates(grid, provenance),
-                      attrs=global_attributes(grid, by_method, provenance))
+                      attrs=global_attributes(grid, by_method, provenance, anomaly))
     if previous is not None:
         root.attrs[CHANGE] = change_rms_mm(root, previous.root)
     return DayProduct(root, _station_dataset(stations), _simulated_dataset(simulated))
@@ -160,28 +167,24 @@ def _fields(
     grid: Grid, by_method: dict[str, MethodResult], published: MethodResult,
     flag: NDArray[np.uint8], provenance: Provenance,
 ) -> dict[str, tuple[Any, ...]]:
-    def on_map(values: Array) -> NDArray[np.float32]:
-        shown = np.where(grid.land & np.isfinite(values), values, np.nan)
-        return grid.on_grid(np.round(shown / STEP) * STEP)[None].astype(np.float32)
-
     reference = f"{provenance.reference_start} to {provenance.reference_end}"
     quality = {"grid_mapping": "crs", "coverage_content_type": "qualityInformation"}
     fields: dict[str, tuple[Any, ...]] = {
-        "twsa": (MAP, on_map(published.twsa_mm), _WATER | {
+        "twsa": (MAP, _on_map(grid, published.twsa_mm), _WATER | {
             "long_name": "terrestrial water storage anomaly",
             "comment": f"mm of water relative to the mean of {reference}; estimate "
                        f"{published.method}: {METHODS[published.method]}",
             "ancillary_variables": "twsa_sigma resolution_km quality_flag"}),
-        "twsa_sigma": (MAP, on_map(published.sigma_mm), quality | {
+        "twsa_sigma": (MAP, _on_map(grid, published.sigma_mm), quality | {
             "long_name": "standard error of the terrestrial water storage anomaly",
             "standard_name": "land_water_amount standard_error", "units": "kg m-2"}),
     }
     absent = np.full(int(grid.domain.sum()), np.nan)
     for method in dict.fromkeys((*ALWAYS_PRESENT, *by_method)):
         values = by_method[method].twsa_mm if method in by_method else absent
-        fields[f"twsa_{method}"] = (MAP, on_map(values), _WATER | {
+        fields[f"twsa_{method}"] = (MAP, _on_map(grid, values), _WATER | {
             "long_name": f"terrestrial water storage anomaly, {METHODS[method]}"})
-    fields["resolution_km"] = (MAP, on_map(published.resolution_km), quality | {
+    fields["resolution_km"] = (MAP, _on_map(grid, published.resolution_km), quality | {
         "long_name": "length over which the estimate averages", "units": "km"})
     fields["quality_flag"] = (MAP, flag[None], quality | {
         "long_name": "remarks on the cell; zero is none", "standard_name": "quality_flag",
@@ -193,6 +196,33 @@ def _fields(
     return fields | _bounds(grid, provenance)
 
 
+def _on_map(grid: Grid, values: Array) -> NDArray[np.float32]:
+    shown = np.where(grid.land & np.isfinite(values), values, np.nan)
+    return grid.on_grid(np.round(shown / STEP) * STEP)[None].astype(np.float32)
+
+
+def _anomaly_fields(grid: Grid, anomaly: AnomalyField | None) -> dict[str, tuple[Any, ...]]:
+    """Standardised anomaly and percentile of the published estimate, if there is a climatology."""
+    if anomaly is None:
+        return {}
+    about = {"grid_mapping": "crs", "coverage_content_type": "modelResult",
+             "cell_methods": "time: mean", "ancillary_variables": "twsa_sigma quality_flag"}
+    limited = np.clip(anomaly.standardized, -MOST_STANDARDIZED, MOST_STANDARDIZED)
+    return {
+        "twsa_standardized_anomaly": (MAP, _on_map(grid, limited), about | {
+            "long_name": "anomaly from the normal of the day of the year in units of its spread",
+            "units": "1",
+            "valid_range": np.array([-MOST_STANDARDIZED, MOST_STANDARDIZED], np.float32),
+            "comment": f"of twsa against its climatology of {anomaly.period}; limited to the "
+                       "valid range"}),
+        "twsa_percentile": (MAP, _on_map(grid, anomaly.percentile), about | {
+            "long_name": "percentile of the anomaly from the normal of the day of the year",
+            "units": "percent", "valid_range": np.array([0.0, 100.0], np.float32),
+            "comment": f"of twsa against its climatology of {anomaly.period}: "
+                       f"{anomaly.distribution}"}),
+    }
+
+
 def _bounds(grid: Grid, provenance: Provenance) -> dict[str, tuple[Any, ...]]:
     half = np.array([-0.5, 0.5]) * grid.spacing_deg
     day = np.datetime64(provenance.day, "ns")
@@ -200,25 +230,40 @@ def _bounds(grid: Grid, provenance: Provenance) -> dict[str, tuple[Any, ...]]:
         "time_bnds": (("time", "bnds"), np.array([[day, day + np.timedelta64(1, "D")]])),
         "lat_bnds": (("lat", "bnds"), grid.latitude_deg[:, None] + half),
         "lon_bnds": (("lon", "bnds"), grid.longitude_deg[:, None] + half),
-        "crs": ((), np.int32(0), {
-            "grid_mapping_name": "latitude_longitude", "longitude_of_prime_meridian": 0.0,
-            "semi_major_axis": 6378137.0, "inverse_flattening": 298.257223563,
-            "long_name": "WGS 84"}),
+        "crs": crs_variable(),
+    }
+
+
+def crs_variable() -> tuple[Any, ...]:
+    """The variable that says on which ellipsoid longitude and latitude are."""
+    return ((), np.int32(0), {
+        "grid_mapping_name": "latitude_longitude", "longitude_of_prime_meridian": 0.0,
+        "semi_major_axis": 6378137.0, "inverse_flattening": 298.257223563,
+        "long_name": "WGS 84"})
+
+
+def horizontal_coordinates(grid: Grid) -> dict[str, tuple[Any, ...]]:
+    """Centres of the cells."""
+    kind = {"coverage_content_type": "coordinate"}
+    return {
+        "lat": (("lat",), grid.latitude_deg, kind | {
+            "standard_name": "latitude", "long_name": "latitude of the cell's centre",
+            "units": "degrees_north", "axis": "Y"}),
+        "lon": (("lon",), grid.longitude_deg, kind | {
+            "standard_name": "longitude", "long_name": "longitude of the cell's centre",
+            "units": "degrees_east", "axis": "X"}),
     }
 
 
 def _coordinates(grid: Grid, provenance: Provenance) -> dict[str, tuple[Any, ...]]:
     kind = {"coverage_content_type": "coordinate"}
+    places = {name: (dims, values, about | {"bounds": f"{name}_bnds"}) for name, (
+        dims, values, about) in horizontal_coordinates(grid).items()}
     return {
         "time": (("time",), np.array([np.datetime64(provenance.day, "ns")]), kind | {
             "standard_name": "time", "long_name": "UTC day", "axis": "T", "bounds": "time_bnds",
             "units_metadata": "leap_seconds: none"}),
-        "lat": (("lat",), grid.latitude_deg, kind | {
-            "standard_name": "latitude", "long_name": "latitude of the cell's centre",
-            "units": "degrees_north", "axis": "Y", "bounds": "lat_bnds"}),
-        "lon": (("lon",), grid.longitude_deg, kind | {
-            "standard_name": "longitude", "long_name": "longitude of the cell's centre",
-            "units": "degrees_east", "axis": "X", "bounds": "lon_bnds"}),
+        **places,
         "height": ((), 0.0, kind | {
             "standard_name": "height", "long_name": "height of the thin layer that holds the load",
             "units": "m", "axis": "Z", "positive": "up"}),

@@ -1,5 +1,6 @@
-"""The map of one day: the water storage anomaly and, beside it, its uncertainty."""
+"""The map of one day: the water storage anomaly, its class for the season, its uncertainty."""
 
+from collections.abc import Sequence
 from datetime import date
 from textwrap import wrap
 from typing import Any, Final
@@ -17,6 +18,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from dwlim_ops.contracts import CATEGORIES, CATEGORY_BOUNDS_PERCENT
 from dwlim_ops.geometry import Basins, Grid
 from dwlim_ops.products.contents import METHODS, Array
 from dwlim_ops.products.daily import QUALITY_FLAGS, DayProduct, station_used
@@ -30,21 +32,25 @@ _MARGIN_DEG: Final = 1.0
 def day_map(product: DayProduct, grid: Grid, outline: BaseGeometry, basins: Basins) -> bytes:
     """PNG of the day: anomaly with stations on the left, one standard deviation on the right.
 
+    Between them, where there is a climatology, the class of the percentile for the time of year.
     Cells of low resolution are paled and hatched. The limits are round numbers that 2 % of the
     cells exceed.
     """
     with styled():
-        figure, (left, right) = _layout(outline)
         root = product.root
+        has_classes = "twsa_percentile" in root
+        figure, (left, *middle, right) = _layout(outline, n_small=1 + has_classes)
         low = (root["quality_flag"].values[0] & QUALITY_FLAGS["low_resolution"]) > 0
         borders = basin_borders(grid, basins)
         _draw_anomaly(figure, left, root)
         _draw_sigma(figure, right, root)
-        for axes in (left, right):
+        for axes in middle:
+            _draw_classes(figure, axes, root)
+        for axes in (left, *middle, right):
             _draw_setting(axes, root, low, outline, borders)
         _draw_stations(left, product.stations)
         _draw_words(figure, left, product)
-        _draw_facts(figure, left, right, product)
+        _draw_facts(figure, left, (*middle, right)[0], product)
         _draw_legend(figure, left, hatched=bool(low.any()))
         return to_png(figure)
 
@@ -66,33 +72,36 @@ def basin_borders(grid: Grid, basins: Basins) -> Array:
     return np.concatenate([upright, level])
 
 
-def _layout(outline: BaseGeometry) -> tuple[Figure, tuple[Axes, Axes]]:
+def _layout(outline: BaseGeometry, *, n_small: int) -> tuple[Figure, tuple[Axes, ...]]:
+    """A figure with one large map and some small ones on its right."""
     west, south, east, north = outline.bounds
     stretch = 1.0 / np.cos(np.radians((south + north) / 2))
     shape = (north - south + 2 * _MARGIN_DEG) * stretch / (east - west + 2 * _MARGIN_DEG)
     width, top, bottom, gap = 7.2, 0.95, 1.25, 0.35
     height = float(np.clip(width * shape, 3.5, 9.0))
     small = width * 0.72
-    figure = Figure(figsize=(width + small + 3 * gap, height + top + bottom), dpi=DPI)
+    figure = Figure(figsize=(width + gap + n_small * (small + gap) + gap, height + top + bottom),
+                    dpi=DPI)
     across, up = figure.get_size_inches()
-    left = figure.add_axes((gap / across, bottom / up, width / across, height / up))
-    right = figure.add_axes(((width + 2 * gap) / across, bottom / up, small / across, height / up))
-    for axes in (left, right):
+    wide = [width, *[small] * n_small]
+    maps = tuple(figure.add_axes(((gap + sum(wide[:at]) + at * gap) / across, bottom / up,
+                                  one / across, height / up)) for at, one in enumerate(wide))
+    for axes in maps:
         axes.set_aspect(stretch, anchor="S")
         axes.set_xlim(west - _MARGIN_DEG, east + _MARGIN_DEG)
         axes.set_ylim(south - _MARGIN_DEG, north + _MARGIN_DEG)
         axes.set_facecolor(SEA)
         axes.set_xticks([])
         axes.set_yticks([])
-    return figure, (left, right)
+    return figure, maps
 
 
 def _draw_field(
-    axes: Axes, root: xr.Dataset, name: str, cmap: Colormap, norm: BoundaryNorm
+    axes: Axes, root: xr.Dataset, values: Array, cmap: Colormap, norm: BoundaryNorm
 ) -> QuadMesh:
     edges = [np.append(root[f"{c}_bnds"].values[:, 0], root[f"{c}_bnds"].values[-1, 1])
              for c in ("lon", "lat")]
-    return axes.pcolormesh(*edges, np.ma.masked_invalid(root[name].values[0]), cmap=cmap,
+    return axes.pcolormesh(*edges, np.ma.masked_invalid(values[0]), cmap=cmap,
                            norm=norm, zorder=1, rasterized=True)
 
 
@@ -100,17 +109,34 @@ def _draw_anomaly(figure: Figure, axes: Axes, root: xr.Dataset) -> None:
     step = round_step(_size(root["twsa"].values), N_STEPS)
     levels = step * np.arange(-N_STEPS, N_STEPS + 1)
     cmap = colormaps["BrBG"]
-    mesh = _draw_field(axes, root, "twsa", cmap, BoundaryNorm(levels, cmap.N, extend="both"))
+    mesh = _draw_field(axes, root, root["twsa"].values, cmap,
+                       BoundaryNorm(levels, cmap.N, extend="both"))
     _colour_bar(figure, axes, mesh, ticks=levels[::2],
-                label="drier than usual   \N{LEFTWARDS ARROW}   mm of water   "
-                      "\N{RIGHTWARDS ARROW}   wetter than usual")
+                label="less water   \N{LEFTWARDS ARROW}   mm from the mean   "
+                      "\N{RIGHTWARDS ARROW}   more water")
+
+
+def _draw_classes(figure: Figure, axes: Axes, root: xr.Dataset) -> None:
+    percentile = root["twsa_percentile"].values.astype(float)
+    classes = np.where(np.isfinite(percentile), np.searchsorted(
+        CATEGORY_BOUNDS_PERCENT, percentile, side="right"), np.nan)
+    number = np.arange(len(CATEGORIES))
+    cmap = colormaps["BrBG"].resampled(number.size)
+    mesh = _draw_field(axes, root, classes, cmap, BoundaryNorm(np.append(number, number.size) - 0.5,
+                                                               cmap.N))
+    _colour_bar(figure, axes, mesh, ticks=number, names=CATEGORIES,
+                label="drier   \N{LEFTWARDS ARROW}   than usual for the day of the year   "
+                      "\N{RIGHTWARDS ARROW}   wetter")
+    period = str(root.attrs["climatology_period"]).replace("/", " to ")
+    axes.set_title(f"Class, against {period}", loc="left", fontsize=10.5, color=INK)
 
 
 def _draw_sigma(figure: Figure, axes: Axes, root: xr.Dataset) -> None:
     step = round_step(_size(root["twsa_sigma"].values), N_STEPS)
     levels = step * np.arange(N_STEPS + 1)
     cmap = colormaps["Purples"]
-    mesh = _draw_field(axes, root, "twsa_sigma", cmap, BoundaryNorm(levels, cmap.N, extend="max"))
+    mesh = _draw_field(axes, root, root["twsa_sigma"].values, cmap,
+                       BoundaryNorm(levels, cmap.N, extend="max"))
     _colour_bar(figure, axes, mesh, ticks=levels, label="mm of water, one standard deviation")
     axes.set_title("Uncertainty", loc="left", fontsize=10.5, color=INK)
 
@@ -122,7 +148,8 @@ def _size(values: Array) -> float:
 
 
 def _colour_bar(
-    figure: Figure, axes: Axes, mesh: QuadMesh, *, ticks: NDArray[np.floating], label: str
+    figure: Figure, axes: Axes, mesh: QuadMesh, *, ticks: NDArray[Any], label: str,
+    names: Sequence[str] | None = None,
 ) -> None:
     axes.apply_aspect()
     place, up = axes.get_position(), figure.get_size_inches()[1]
@@ -131,6 +158,8 @@ def _colour_bar(
         (place.x0 + inset, place.y0 - 0.33 / up, place.width - 2 * inset, 0.14 / up))
     drawn: Any = figure.colorbar(mesh, cax=bar, orientation="horizontal", ticks=ticks)
     drawn.set_label(label, fontsize=9)
+    if names is not None:
+        drawn.set_ticklabels(names)
     drawn.outline.set_linewidth(0.5)
     drawn.ax.tick_params(length=2)
 

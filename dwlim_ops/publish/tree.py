@@ -19,6 +19,8 @@ STATUS: Final = "status.json"
 BASINS_CSV: Final = "basins/basins.csv"
 REVISIONS_CSV: Final = "basins/revisions.csv"
 REVISION_STATISTICS_CSV: Final = "basins/revision_statistics.csv"
+STANDINGS_CSV: Final = "basins/standings.csv"
+CLIMATOLOGY: Final = "climatology/climatology.nc"
 MAPS: Final = "maps"
 BASIN_PLOT: Final = "maps/basins.png"
 

@@ -93,3 +93,40 @@ memories: Final = sa.Table(
     sa.Column("key", sa.String(255), primary_key=True),
     sa.Column("text", sa.Text, nullable=False),
 )
+
+alert_states: Final = sa.Table(
+    "alert_states", metadata,
+    sa.Column("basin", sa.String(255), primary_key=True),
+    sa.Column("last_day", sa.Date, nullable=False),
+    sa.Column("state", sa.JSON, nullable=False),
+)
+
+alert_messages: Final = sa.Table(
+    "alert_messages", metadata,
+    sa.Column("identifier", sa.String(255), primary_key=True),
+    sa.Column("chain", sa.String(255), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("severity", sa.String(16), nullable=False),
+    sa.Column("basin", sa.String(255), nullable=False),
+    sa.Column("hazard", sa.String(16), nullable=False),
+    sa.Column("drill", sa.Boolean, nullable=False),
+    sa.Column("sent", UtcTime, nullable=False),
+    sa.Column("expires", UtcTime, nullable=False),
+    sa.Column("content", sa.JSON, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Index("uq_alert_messages_chain", "chain", "number", unique=True),
+)
+
+alert_deliveries: Final = sa.Table(
+    "alert_deliveries", metadata,
+    sa.Column("delivery_id", sa.String(64), primary_key=True),
+    sa.Column("identifier", sa.ForeignKey("alert_messages.identifier"), nullable=False),
+    sa.Column("recipient", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("n_attempts", sa.Integer, nullable=False),
+    sa.Column("next_attempt_at", UtcTime, nullable=False),
+    sa.Column("changed_at", UtcTime, nullable=False),
+    sa.Column("remark", sa.Text, nullable=False),
+    sa.Index("uq_alert_deliveries_identifier", "identifier", "recipient", unique=True),
+)

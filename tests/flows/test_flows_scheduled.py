@@ -1,6 +1,7 @@
 """How a scheduled tick ends, as Prefect sees it; its function alone, without a server."""
 
 import json
+import time
 from datetime import UTC, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from prefect.states import StateType
 from synthetic import AS_OF, DAY
 
 import flows.scheduled
+from dwlim_ops.config import Schedule
 from dwlim_ops.errors import StoreError
 from dwlim_ops.session import Session
 from dwlim_ops.state.ledger import Ledger
@@ -146,6 +148,31 @@ def test_an_error_in_the_middle_lets_go_of_the_workspace(ticked, tick, monkeypat
     assert (state.name, state.message) == ("Failed", "raw: the disk is full; remedy: make room")
     with only_writer(ticked):
         pass
+
+
+def test_a_tick_that_takes_too_long_is_ended(ticked, tick, monkeypatch):
+    allowed, begun = [], time.monotonic()
+    soon = flows.scheduled.timeout
+
+    def hasty(seconds, kind):
+        allowed.append(seconds)
+        return soon(0.2, kind)
+
+    monkeypatch.setattr(flows.scheduled, "timeout", hasty)
+    monkeypatch.setattr(flows.scheduled, "daily", lambda *_: time.sleep(30))
+    state = tick(ticked)
+    assert (state.type, state.name) == (StateType.FAILED, "TimedOut")
+    assert time.monotonic() - begun < 25
+    assert allowed == [Schedule().tick_timeout_s]
+    with only_writer(ticked):
+        pass
+
+
+def test_what_a_provider_says_makes_one_line(ticked, tick, monkeypatch):
+    report = TickReport(AS_OF, "degraded", (), ("404\n2017-01-01 INFO all is well",))
+    monkeypatch.setattr(flows.scheduled, "daily", lambda *_: report)
+    assert tick(ticked).message == (
+        "degraded: 0 days published; 404\\n2017-01-01 INFO all is well")
 
 
 def test_the_flow_takes_a_path_as_text_and_keeps_no_result():

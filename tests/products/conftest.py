@@ -15,6 +15,7 @@ from dwlim_ops.products.contents import (
     StationTable,
 )
 from dwlim_ops.products.daily import DayProduct, build
+from dwlim_ops.products.standing import AnomalyField, percentile_of
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,15 @@ class Region:
         wave = 80.0 * np.sin(lon) * np.cos(lat)
         return [self.result("tragnss", wave), self.result("dwlim", wave + 5.0)]
 
-    def product(self, **changes: object) -> DayProduct:
+    def anomaly(self) -> AnomalyField:
+        """Standing of `dwlim`: the value itself over 40 mm."""
+        standardized = self.both()[1].twsa_mm / 40.0
+        return AnomalyField(standardized, percentile_of(standardized, 4.0), "dwlim",
+                            "2010-01-01/2016-12-31", 2, "Student's t")
+
+    def product(self, anomaly: AnomalyField | None = None, **changes: object) -> DayProduct:
         return build(self.grid, self.both(), self.stations, self.simulated,
-                     replace(self.provenance, **changes))
+                     replace(self.provenance, **changes), anomaly=anomaly)
 
 
 def _stations() -> StationTable:

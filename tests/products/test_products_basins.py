@@ -19,6 +19,8 @@ from dwlim_ops.products.basins import (
     basin_values,
     rows_to_csv,
 )
+from dwlim_ops.products.climatology import Climatology
+from dwlim_ops.products.standing import standings_of
 
 ROWS = st.lists(st.builds(
     BasinRow, st.dates(date(2016, 1, 1), date(2016, 1, 5)), st.sampled_from(["1", "a,b", "é"]),
@@ -82,5 +84,25 @@ def test_values_of_the_day(region):
                       basin_sigma_mm={"tragnss": np.array([1.0, 2.0])})
     west, east = basin_values(region.basins, rows)
     assert west == {"id": "7", "name": "West River",
-                    "estimates": {"tragnss": {"twsa_mm": 8.0, "sigma_mm": 1.0}}}
+                    "estimates": {"tragnss": {"twsa_mm": 8.0, "sigma_mm": 1.0}}, "standing": None}
     assert east["estimates"]["tragnss"] == {"twsa_mm": 8.0, "sigma_mm": 2.0}
+
+
+def test_documents_and_values_tell_how_a_basin_stands(region):
+    known = Climatology(
+        date(2010, 1, 1), date(2016, 12, 31), np.array([[10.0, 20.0]]),
+        np.array([[900.0, 900.0], [0.0, 0.0], [0.0, 0.0]]), np.ones(2), np.ones(2), 1e6)
+    rows = basin_rows(region.basins, [region.result("dwlim", -50.0)], region.provenance,
+                      basin_sigma_mm={"dwlim": np.array([5.0, 5.0])})
+    standings = standings_of(known, region.basins.identifier, rows)[region.provenance.day]
+    documents = basin_documents(region.basins, rows, region="toy", reference_period="2010/2016",
+                                climatology=known, standings=standings)
+    west, east = (json.loads(documents[basin]) for basin in region.basins.identifier)
+    assert (west["climatology"]["normal_mm"][0], east["climatology"]["normal_mm"][365]) == (
+        10.0, 20.0)
+    assert (west["standing"]["category"], east["standing"]["category"]) == (["D3"], ["D4"])
+    of_latest = basin_values(region.basins, rows, standings)
+    assert [one["standing"]["category"] for one in of_latest] == ["D3", "D4"]
+    without = json.loads(basin_documents(region.basins, rows, region="toy",
+                                         reference_period="2010/2016")["7"])
+    assert without["climatology"] is without["standing"] is None

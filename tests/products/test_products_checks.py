@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from dwlim_ops.products.checks import problems, summary
-from dwlim_ops.products.daily import DayProduct
+from dwlim_ops.products.checks import basin_vetoes, problems, summary
+from dwlim_ops.products.contents import QualityLimits
+from dwlim_ops.products.daily import DayProduct, build
 
 
 def test_good_product_has_no_problem(region):
@@ -63,3 +66,32 @@ def test_summary_counts(region):
     assert numbers["n_land_cells"] == 120  # 6 by 5 degrees in cells of half a degree
     assert numbers["median_sigma_mm"] == 20.0
     assert numbers["share_low_resolution"] == 0.0
+
+
+@pytest.mark.parametrize("value", [np.nan, -1.0, 101.0])
+def test_a_percentile_that_is_none_is_named(region, value):
+    product = region.product(anomaly=region.anomaly())
+    assert problems(product) == ()
+    product.root["twsa_percentile"].values[np.isfinite(product.root["twsa"].values)] = value
+    assert problems(product) == (
+        "twsa_percentile: not between 0 and 100 in 120 cells with a value",)
+
+
+def vetoes(region, most_flagged=0.5, resolution_km=250.0, sigma_mm=20.0, n_stations=10):
+    published = replace(region.both()[1], resolution_km=resolution_km + np.zeros(
+        region.grid.land.size), sigma_mm=sigma_mm + np.zeros(region.grid.land.size))
+    product = build(region.grid, [region.both()[0], published], region.stations, region.simulated,
+                    region.provenance, limits=QualityLimits(n_stations=n_stations))
+    return basin_vetoes(product, region.grid, region.basins, most_flagged=most_flagged)
+
+
+def test_no_alert_comes_of_a_basin_that_the_data_hardly_see(region):
+    assert vetoes(region) == {}
+    lon, _ = region.grid.cells
+    coarse = np.where(lon < 122.0, 5000.0, 100.0)  # two thirds of the west
+    assert vetoes(region, resolution_km=coarse) == {"7": "low resolution in 67% of the basin"}
+    assert vetoes(region, resolution_km=coarse, most_flagged=0.7) == {}
+    assert vetoes(region, sigma_mm=500.0) == dict.fromkeys(
+        ("7", "12"), "large uncertainty in 100% of the basin")
+    assert vetoes(region, n_stations=30, resolution_km=coarse) == {
+        "7": "only 29 stations; low resolution in 67% of the basin", "12": "only 29 stations"}

@@ -10,7 +10,13 @@ from dwlim_ops.errors import ContractError
 from dwlim_ops.geometry import distance_deg
 from dwlim_ops.products.attributes import change_rms_mm
 from dwlim_ops.products.contents import QualityLimits
-from dwlim_ops.products.daily import QUALITY_FLAGS, STEP, build, quality_flag
+from dwlim_ops.products.daily import (
+    MOST_STANDARDIZED,
+    QUALITY_FLAGS,
+    STEP,
+    build,
+    quality_flag,
+)
 
 
 def test_values_stand_on_published_land_only(region):
@@ -136,3 +142,31 @@ def test_space_time_estimate_gets_its_own_variable(region):
     assert np.nanmax(product.root["twsa"]) == np.nanmin(product.root["twsa_dwlim_st"]) == 3.0
     assert "twsa_dwlim_st" not in region.product().root
     assert product.root.attrs["dwlim_st_n_data"] == 30
+
+
+def test_standing_of_the_published_estimate_is_in_the_file(region):
+    root = region.product(anomaly=region.anomaly()).root
+    land = np.isfinite(root["twsa"].values)
+    for name in ("twsa_standardized_anomaly", "twsa_percentile"):
+        np.testing.assert_array_equal(np.isfinite(root[name].values), land)
+        low, high = root[name].attrs["valid_range"]
+        assert ((root[name].values[land] >= low) & (root[name].values[land] <= high)).all()
+    np.testing.assert_allclose(root["twsa_standardized_anomaly"].values[land],
+                               root["twsa"].values[land] / 40.0, atol=STEP)
+    assert root.attrs["climatology_period"] == "2010-01-01/2016-12-31"
+    assert root.attrs["climatology_method"] == "dwlim"
+    assert root.attrs["percentile_distribution"] == "Student's t"
+
+
+def test_an_anomaly_beyond_the_range_stands_at_its_end(region):
+    wild = replace(region.anomaly(), standardized=np.full(region.grid.land.size, -70.0))
+    values = region.product(anomaly=wild).root["twsa_standardized_anomaly"].values
+    assert np.nanmin(values) == np.nanmax(values) == -MOST_STANDARDIZED
+
+
+def test_without_a_climatology_the_reason_is_told(region):
+    root = region.product(climatology_absence="the period is not over").root
+    assert root.attrs["climatology_absence"] == "the period is not over"
+    assert not {"twsa_percentile", "twsa_standardized_anomaly"} & set(root)
+    assert "climatology_period" not in root.attrs
+    assert "climatology_absence" not in region.product().root.attrs

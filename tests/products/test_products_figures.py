@@ -61,6 +61,22 @@ def test_low_resolution_changes_the_picture(region):
     assert (np.abs(one - other).max(axis=2) > 0.05).mean() > 0.15
 
 
+def test_classes_have_a_map_of_their_own(region):
+    dry = replace(region.anomaly(), percentile=np.full(region.grid.land.size, 1.0))
+    wet = replace(region.anomaly(), percentile=np.full(region.grid.land.size, 99.0))
+    two, brown, green = (_pixels(day_map(
+        region.product(anomaly=anomaly), region.grid, region.outline, region.basins))
+        for anomaly in (None, dry, wet))
+    assert brown.shape == green.shape
+    assert brown.shape[1] > 1.3 * two.shape[1]
+    changed = np.flatnonzero((np.abs(brown - green).max(axis=2) > 0.1).mean(axis=0) > 0.1)
+    assert 0.38 < changed.min() / brown.shape[1] < changed.max() / brown.shape[1] < 0.72
+    middle = (slice(int(0.5 * brown.shape[0]), int(0.6 * brown.shape[0])),
+              slice(int(0.5 * brown.shape[1]), int(0.6 * brown.shape[1])))
+    assert np.median(brown[middle], axis=(0, 1)).argmax() == 0
+    assert np.median(green[middle], axis=(0, 1)).argmax() == 1
+
+
 def test_product_without_values_or_stations_still_draws(region):
     nothing = replace(region.stations, up_mm=np.full(30, np.nan))
     product = build(region.grid, [region.result("dwlim", np.nan)], nothing, None, region.provenance)
