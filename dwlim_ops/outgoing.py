@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from dwlim_ops import alerting, publication
 from dwlim_ops.errors import DwlimError, MalformedInputError
 from dwlim_ops.normals import in_force
-from dwlim_ops.outlets import catalogue, cube, page
+from dwlim_ops.outlets import catalogue, cube, page, precipitation
 from dwlim_ops.session import Session
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def send(session: Session, *, as_of: datetime, now: datetime) -> Sent:
     """
     sent, newest = Sent(), session.ledger.newest_revisions()
     sent.add(lambda: publication.refresh(session, as_of=as_of))
-    for outlet in (cube, catalogue):
+    for outlet in (cube, catalogue, precipitation):
         sent.add(lambda outlet=outlet: outlet.refresh(session, newest, as_of=as_of))  # type: ignore[misc]
     sent.add(lambda: _alerts(session, as_of=as_of, now=now))
     sent.add(lambda: page.refresh(session, newest, as_of=as_of))

@@ -12,12 +12,12 @@ from dwlim_ops.config import Span
 from dwlim_ops.estimates import MethodSeries
 from dwlim_ops.features.sequences import FeatureSet, components
 from dwlim_ops.products.figures import styled, to_png
+from dwlim_ops.rain import Rain
 from dwlim_ops.reconcile import Known
 from dwlim_ops.session import Session
 from dwlim_ops.simulate.interpolate import virtual_displacement
 from dwlim_ops.verification_data import Compared, LeftOut, observed_mm
 from dwlim_ops.verification_inputs import (
-    Rain,
     basin_shares,
     field_of,
     grace_amplitudes,

@@ -1,6 +1,5 @@
 """What the verification report reads beside the estimates: maps of GRACE, loading, rain, places."""
 
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -8,7 +7,7 @@ import shapely
 import xarray as xr
 from numpy.typing import NDArray
 
-from dwlim_ops.geometry import cell_area_km2, distance_deg
+from dwlim_ops.geometry import cell_area_km2
 from dwlim_ops.products.maps import basin_borders
 from dwlim_ops.qc.screening import usable
 from dwlim_ops.reconcile import Known
@@ -18,21 +17,10 @@ from dwlim_ops.sources.grace import read_grace
 from dwlim_ops.verify.drawing import Field, Setting
 from dwlim_ops.verify.figures_stations import Stations
 from dwlim_ops.verify.grace import in_gap, on_cells
-from dwlim_ops.verify.rain import basin_rain, monthly_sums
 from dwlim_ops.verify.scores import annual_amplitudes
 
 Array = NDArray[np.float64]
 Days = NDArray[np.datetime64]
-
-
-@dataclass(frozen=True, eq=False)
-class Rain:
-    """Rain of the basins by month, mm, (n_months, n_basins), and the number of gauges inside each.
-    """
-
-    months: Days
-    rain_mm: Array
-    n_gauges: tuple[int, ...]
 
 
 def setting_of(session: Session) -> Setting:
@@ -102,23 +90,6 @@ def _read(session: Session, known: Known, name: str) -> xr.Dataset | None:
         source, feed.merge, as_of=known.as_of, through=known.newest_granule)
         for source in feed.sources}
     return feed.combine({stream: data for stream, data in by_stream.items() if data is not None})
-
-
-def rain_of(session: Session) -> Rain | None:
-    """Rain of the sample's gauges; other regions have none."""
-    if session.config.sources.gnss.kind != "sample":
-        return None
-    with xr.open_dataset(region_folder(session.config.region.name) / "weather.nc") as data:
-        days, rain_mm = data["time"].values, data["rain_mm"].values
-        places = data["longitude_deg"].values, data["latitude_deg"].values
-    grid, basins = session.geometry.grid, session.geometry.basins
-    months, sums = monthly_sums(days, rain_mm)
-    distance = distance_deg(*grid.cells, *places)
-    nearest = distance.argmin(axis=0)
-    inside = (distance[nearest, np.arange(nearest.size)] <= grid.spacing_deg) & np.isfinite(
-        sums).any(axis=0)
-    n_gauges = tuple(int((inside & (weight[nearest] > 0)).sum()) for weight in basins.weight)
-    return Rain(months, basin_rain(sums, distance, basins), n_gauges)
 
 
 def basin_shares(session: Session) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 
 from dwlim_ops.config import Span
 from dwlim_ops.estimates import MethodSeries
+from dwlim_ops.rain import rain_of
 from dwlim_ops.reconcile import Known
 from dwlim_ops.session import Session
 from dwlim_ops.verification_data import (
@@ -24,7 +25,7 @@ from dwlim_ops.verification_figures import (
     station_pictures,
     storage_pictures,
 )
-from dwlim_ops.verification_inputs import rain_of, stations_of
+from dwlim_ops.verification_inputs import stations_of
 from dwlim_ops.verify import report, virtual_stations
 from dwlim_ops.verify.document import Picture, Section
 from dwlim_ops.verify.drawing import METHODS

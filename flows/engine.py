@@ -1,5 +1,6 @@
 """The workers of a backfill: processes of this machine, or a Dask cluster that is there already."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,9 +28,10 @@ def local_engine(n_workers: int) -> Iterator[Engine]:
 
     They speak to the Prefect server of this process: without it each would start its own.
     """
+    logging.getLogger("distributed").setLevel(logging.WARNING)
     with _one_server(), LocalCluster(
             n_workers=n_workers, threads_per_worker=1, processes=True, host="127.0.0.1",
-            dashboard_address=None, env={"NUMBA_NUM_THREADS": "1"}) as cluster:
+            dashboard_address="127.0.0.1:0", env={"NUMBA_NUM_THREADS": "1"}) as cluster:
         yield Engine(cluster.scheduler_address, n_workers)
 
 

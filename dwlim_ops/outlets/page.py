@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dwlim_ops.errors import MalformedInputError
+from dwlim_ops.outlets import precipitation
 from dwlim_ops.products import encode
 from dwlim_ops.products.daily import station_used
 from dwlim_ops.publish import tree
@@ -34,7 +35,6 @@ BASINS: Final = "web/basins.json"
 HOME: Final = "index.html"
 ALERTS: Final = "alerts/active.geojson"
 FEED: Final = "alerts/feed.atom"
-PRECIPITATION: Final = "basins/precipitation"
 
 
 def refresh(session: Session, newest: dict[date, ProductRecord], *,
@@ -107,7 +107,7 @@ def _basin_files(published: Path, identifiers: tuple[str, ...]
     found, remarks = [], []
     for basin in identifiers:
         path = tree.basin_path(basin)
-        rain = f"{PRECIPITATION}/{Path(path).name}"
+        rain = precipitation.path_of(basin)
         try:
             document = json.loads((published / path).read_text("utf-8"))
         except (OSError, ValueError) as error:

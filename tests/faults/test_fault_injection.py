@@ -20,8 +20,11 @@ DRIVER = Path(__file__).parent / "driver.py"
 
 
 def faulty_workspace(root, *, with_bundle=None):
-    """Rapid solutions a day late, final ones three: every day is issued twice."""
+    """Rapid solutions a day late, final ones three: every day is issued twice; alerts abound."""
     content = synthetic.configuration()
+    content["climatology"] = {"minimum_years": 1}
+    content["alerts"] = {"drought_class": "D0", "wet_class": "W0", "on_probability": 0.2,
+                         "off_probability": 0.1, "dwell_days": 1}
     content["schedule"] = {"horizon_days": 10}
     content["products"] = {"map_days": 1}
     content["sources"]["gnss"].update(rapid_folder="inbox/rapid", rapid_latency_days=1,
@@ -64,6 +67,7 @@ def test_a_replay_killed_at_160_points_publishes_the_same_bytes(tmp_path):
     assert report["failed"] == []
     assert report["differing"] == {}
     assert report["files"] > 10
+    assert report["alerts"] > 0
 
 
 def test_with_simulated_cells_it_is_killed_at_60_points(tmp_path, trained_bundle):
