@@ -6,6 +6,7 @@ END is in seconds since 1970; without it the pictures end now.
 """
 
 import json
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +53,7 @@ def legend_of(pattern: str, labels: dict[str, str]) -> str:
     """A legend with the labels put in."""
     for name in sorted(labels, key=len, reverse=True):
         pattern = pattern.replace(f"{{{{{name}}}}}", labels[name])
-    return pattern
+    return re.sub(r" *{{\w+}}", "", pattern)
 
 
 def series_of(server: str, panel: Panel, end_s: float, days: float) -> list[Series]:

@@ -175,7 +175,7 @@ SCIENCE: Final = Board(
                   "newest day and as a mean of seven days; 1 is expected.", "none",
                   ((f"dwlim_innovation_nis_ratio{{{ON}}}", "newest day"),
                    (f"dwlim:innovation_nis:ratio_mean_7d{{{ON}}}", "seven days")), "line",
-                  ("DwlimInnovationsOutOfRange",), ((0, WARN), (0.4, "green"), (2, WARN))),
+                  ("DwlimInnovationsOutOfRange",), ((0, WARN), (0.3, "green"), (2, WARN))),
             Panel("Data of the filter", "Stations that the filter used on the newest day.",
                   "short", ((f"dwlim_innovation_data{{{ON}}}", "{{instance}}"),), "line",
                   ("DwlimStationsLost",)),
