@@ -7,7 +7,6 @@ region, basin, hazard and number: whatever is killed, the next tick says the sam
 """
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -28,7 +27,6 @@ from dwlim_ops.errors import ConfigError, ContractError
 from dwlim_ops.outlets import alerts as outlet
 from dwlim_ops.session import Session
 from dwlim_ops.state.alert_ledger import AlertLedger, Delivery, StoredMessage, StoredState
-from dwlim_ops.state.ledger import Ledger
 
 _log = logging.getLogger(__name__)
 
@@ -124,29 +122,6 @@ def drill(session: Session, *, basin: str | None, hazard: HazardName, now: datet
     ledger.record([], [_stored(message)],
                   [_delivery(message, one, at=now) for one in session.config.alerts.recipients])
     return message
-
-
-@dataclass(frozen=True)
-class AlertFacts:
-    """What the exporter shows of alerts; times are seconds since 1970, UTC.
-
-    `active` counts by hazard, severity and status, without drills; `outbox` by state.
-    """
-
-    active: dict[tuple[str, str, str], int]
-    messages: dict[str, int]
-    outbox: dict[str, int]
-    oldest_waiting_s: float | None
-
-
-def alert_facts(ledger: Ledger, *, at: datetime) -> AlertFacts:
-    """The facts at a time, such as that of the newest tick, from the ledger alone."""
-    of_alerts = AlertLedger(ledger)
-    outbox, oldest = of_alerts.outbox()
-    active = Counter((one.hazard, one.severity, str(one.content["status"]))
-                     for one in of_alerts.active(at=at) if not one.drill)
-    return AlertFacts(dict(active), of_alerts.n_messages(), outbox,
-                      None if oldest is None else oldest.timestamp())
 
 
 def _short_validity(session: Session) -> list[str]:

@@ -103,15 +103,16 @@ def models_drift(
     )] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> None:
-    """What differs from the training years; 3: something drifted.
+    """What differs from the training years, kept for the metrics; 3: something drifted.
 
     Example: dwlim models drift demo --as-of 2017-06-26
     """
     from dwlim_ops.drift import drift_report
     from dwlim_ops.reconcile import observe
+    from dwlim_ops.state.health_queries import remember_drift
     from dwlim_ops.telemetry.progress import stages
 
-    with open_session(workspace, writes=False) as session:
+    with open_session(workspace) as session:
         moment = read_time(as_of) if as_of else clock()
         known = observe(session, moment)
         if known is None:
@@ -120,6 +121,7 @@ def models_drift(
                               remedy=f"take some in first: dwlim run {workspace}")
         with stages() as progress:
             report = drift_report(session, known, progress=progress)
+        remember_drift(session.ledger, report.to_dict())
     if as_json:
         sys.stdout.write(json.dumps(report.to_dict(), indent=1) + "\n")
     else:

@@ -52,7 +52,7 @@ def serve_tree(published: Path, *, host: str, port: int) -> Iterator[int]:
     """
     published.mkdir(parents=True, exist_ok=True)
     try:
-        server = ThreadingHTTPServer((host, port), partial(_Files, directory=str(published)))
+        server = _Server((host, port), partial(_Files, directory=str(published)))
     except OSError as error:
         raise _taken("web_port", host, port, error) from error
     thread = threading.Thread(target=server.serve_forever, name="published-tree", daemon=True)
@@ -65,10 +65,18 @@ def serve_tree(published: Path, *, host: str, port: int) -> Iterator[int]:
         thread.join()
 
 
+class _Server(ThreadingHTTPServer):
+    """With room for the many files that a page asks for at once."""
+
+    request_queue_size = 128
+
+
 class _Files(SimpleHTTPRequestHandler):
     """Files below one folder: no listings, no hidden files, no links that lead out of it."""
 
     server_version, sys_version = "dwlim", ""
+    #: Seconds after which an idle client is let go.
+    timeout = 30
 
     def send_head(self) -> Any:
         """The file asked for, or 404."""
@@ -81,6 +89,12 @@ class _Files(SimpleHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
         return super().send_head()
+
+    def end_headers(self) -> None:
+        """Beside what is sent: names of files stay the same when their content changes."""
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
 
     def list_directory(self, path: Any) -> None:  # noqa: ARG002
         """Nothing is listed."""
