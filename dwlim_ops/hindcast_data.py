@@ -191,7 +191,7 @@ def climatology_of(daily: DailyBasins, training: Span, settings: ClimatologySett
     """
     kept = daily.days >= np.datetime64(training.first, "D")
     sampled = [field[kept][::settings.stride_days] for field in vars(daily).values()]
-    made = fit_climatology(*sampled, first=training.first, last=training.last, settings=settings)
+    made = fit_climatology(*sampled[:2], first=training.first, last=training.last, settings=settings)
     if made is None:
         raise ConfigError("the training years are too few for a climatology", where="hindcast",
                           expected=f"{settings.minimum_years} years of days",

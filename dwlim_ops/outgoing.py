@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from dwlim_ops import alerting, publication
-from dwlim_ops.errors import DwlimError, MalformedInputError
+from dwlim_ops.errors import DwlimError, MalformedInputError, StoreError
 from dwlim_ops.normals import in_force
 from dwlim_ops.outlets import catalogue, cube, page, precipitation
 from dwlim_ops.session import Session
@@ -50,12 +50,15 @@ def send(session: Session, *, as_of: datetime, now: datetime) -> Sent:
 
 
 def _alerts(session: Session, *, as_of: datetime, now: datetime) -> list[str]:
-    """From the days since the last that was evaluated; without a climatology nothing is new."""
+    """From the days since the last that was evaluated; without a climatology nothing is new.
+
+    That it cannot be read is told with the tables.
+    """
     newest = session.ledger.newest_revisions()
     try:
         against = in_force(session, newest) if newest else None
-    except MalformedInputError as error:
-        return [str(error)]
+    except (StoreError, MalformedInputError):
+        against = None
     before = alerting.evaluated_through(session)
     first = None if before is None else before + timedelta(days=1)
     fresh = [one for one in (against.every if against else ())

@@ -12,10 +12,12 @@ from synthetic import published_files
 
 from dwlim_ops import alert_delivery, alerting
 from dwlim_ops.alert_delivery import deliver
-from dwlim_ops.alerting import AlertFacts, alert_facts, attend, evaluate, evaluated_through
+from dwlim_ops.alerting import attend, evaluate, evaluated_through
 from dwlim_ops.errors import ConfigError, ContractError
+from dwlim_ops.health_facts import alert_facts
 from dwlim_ops.state.alert_ledger import AlertLedger
 from dwlim_ops.state.records import ProductRecord
+from dwlim_ops.telemetry.facts import AlertFacts, LastTick
 
 FIRST = date(2017, 1, 1)
 QUICK = {"on_probability": 0.6, "off_probability": 0.4, "dwell_days": 2, "dwell_days_off": 3,
@@ -374,17 +376,20 @@ def test_a_drill_goes_all_the_way_and_touches_nothing_real(open_with, httpserver
 
 def test_the_facts_of_the_exporter(open_with, httpserver):
     session = open_with(recipients=[desk(httpserver, address="http://127.0.0.1:9/")])
-    empty = alert_facts(session.ledger, at=tick_time(FIRST))
-    assert empty == AlertFacts({}, {}, {}, None)
+    assert alert_facts(session.ledger, None) == AlertFacts({}, {}, {}, 0, None)
     replay(session, WHOLE[:5])
     alerting.drill(session, basin=None, hazard="wet", now=tick_time(WHOLE[4].day))
-    facts = alert_facts(session.ledger, at=tick_time(WHOLE[4].day))
+    facts = alert_facts(session.ledger, at(tick_time(WHOLE[4].day)))
     assert facts.active == {("drought", "Severe", "Test"): 1}
     assert facts.messages == {"Alert": 2, "Update": 1}
-    assert facts.outbox == {"pending": 3}
+    assert facts.deliveries == {"pending": 3}
     assert facts.oldest_waiting_s == tick_time(WHOLE[1].day).timestamp()
     later = tick_time(WHOLE[4].day, delay_days=30)
-    assert alert_facts(session.ledger, at=later).active == {}
+    assert alert_facts(session.ledger, at(later)).active == {}
+
+
+def at(time):
+    return LastTick(time.timestamp(), time.timestamp(), "done", 0)
 
 
 def test_a_veto_is_seen_and_changes_nothing(session):
