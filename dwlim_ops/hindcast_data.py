@@ -190,8 +190,9 @@ def climatology_of(daily: DailyBasins, training: Span, settings: ClimatologySett
         They are too short.
     """
     kept = daily.days >= np.datetime64(training.first, "D")
-    sampled = [field[kept][::settings.stride_days] for field in vars(daily).values()]
-    made = fit_climatology(*sampled[:2], first=training.first, last=training.last, settings=settings)
+    days, mean_mm = (field[kept][::settings.stride_days] for field in (daily.days, daily.mean_mm))
+    made = fit_climatology(days, mean_mm, first=training.first, last=training.last,
+                           settings=settings)
     if made is None:
         raise ConfigError("the training years are too few for a climatology", where="hindcast",
                           expected=f"{settings.minimum_years} years of days",
