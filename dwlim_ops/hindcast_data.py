@@ -189,10 +189,9 @@ def climatology_of(daily: DailyBasins, training: Span, settings: ClimatologySett
     ConfigError
         They are too short.
     """
-    kept = daily.days >= np.datetime64(training.first, "D")
-    days, mean_mm = (field[kept][::settings.stride_days] for field in (daily.days, daily.mean_mm))
-    made = fit_climatology(days, mean_mm, first=training.first, last=training.last,
-                           settings=settings)
+    kept = np.flatnonzero(daily.days >= np.datetime64(training.first, "D"))[::settings.stride_days]
+    made = fit_climatology(daily.days[kept], daily.mean_mm[kept], first=training.first,
+                           last=training.last, settings=settings)
     if made is None:
         raise ConfigError("the training years are too few for a climatology", where="hindcast",
                           expected=f"{settings.minimum_years} years of days",
