@@ -209,7 +209,9 @@ def test_a_kustomization_names_every_file_beside_it(folder):
 @pytest.fixture(scope="module")
 def rendered():
     """What the overlay for production comes to, by kind and name."""
-    kubectl = tool("kubectl", "apt-get install kubernetes-client, 1.27 or newer")
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:   # Debian 12 packages 1.20, too old for this overlay
+        pytest.skip("kubectl, 1.27 or newer, is not there: kubernetes.io/docs/tasks/tools")
     (overlay,) = OVERLAYS
     done = subprocess.run([kubectl, "kustomize", overlay], capture_output=True, text=True,
                           check=False, timeout=60, cwd=DEPLOY)
