@@ -20,6 +20,8 @@ HIDDEN = b"not for you"
 PIECES = ["..", ".", "", "%2e%2e", "%2E.", "..%2f", "%2f", "..\\", "%5c", "%00", "%0d%0a", "daily",
           "latest.json", "dwlim.toml", "out", "in", ".hidden", "%2ehidden", "published", "%252e",
           "%c0%ae", "\u2025", "~root", "etc", "passwd", "?", "#", ";", ":", "//", "*"]
+HEADERS = {b"server", b"date", b"connection", b"content-type", b"content-length", b"last-modified",
+           b"location", b"x-content-type-options", b"cache-control"}
 METHODS = st.one_of(
     st.sampled_from(["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "MOVE",
                      "PROPFIND", "get", "GETT", "HEA", "__INIT__", "send_head"]),
@@ -58,7 +60,7 @@ def test_no_path_leads_to_what_is_not_published(tree, pieces, slash):
     status, head, body = ask(tree, slash + "/".join(pieces))
     assert status in (0, 200, 301, 400, 404)  # 0: as HTTP 0.9 has it, a body without a head
     assert HIDDEN not in body
-    assert b"X-" not in head
+    assert {line.split(b":")[0].lower() for line in head.splitlines()[1:]} <= HEADERS
     if status == 200:
         assert body == b'{"day": "2016-12-31"}'
 
