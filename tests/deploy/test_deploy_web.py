@@ -60,7 +60,8 @@ def test_no_path_leads_to_what_is_not_published(tree, pieces, slash):
     status, head, body = ask(tree, slash + "/".join(pieces))
     assert status in (0, 200, 301, 400, 404)  # 0: as HTTP 0.9 has it, a body without a head
     assert HIDDEN not in body
-    assert {line.split(b":")[0].lower() for line in head.splitlines()[1:]} <= HEADERS
+    if status:
+        assert {line.split(b":")[0].lower() for line in head.splitlines()[1:]} <= HEADERS
     if status == 200:
         assert body == b'{"day": "2016-12-31"}'
 
