@@ -32,9 +32,12 @@ FIRST_DAY = date(2016, 12, 24)
 NOW = synthetic.AS_OF + timedelta(hours=2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; with CI it must be there."""
+    """Debian's Chromium; with CI it must be there.
+
+    Not for longer: while it is there, an event loop runs in this thread, and others cannot start.
+    """
     path = shutil.which("chromium")
     if path is None:
         missing = "Chromium is not there: apt-get install chromium"
