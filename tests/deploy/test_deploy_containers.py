@@ -210,7 +210,7 @@ def test_a_kustomization_names_every_file_beside_it(folder):
 def rendered():
     """What the overlay for production comes to, by kind and name."""
     kubectl = shutil.which("kubectl")
-    if kubectl is None:   # Debian 12 packages 1.20, too old for this overlay
+    if kubectl is None:   # Debian 12 has 1.20: its Kustomize is too old
         pytest.skip("kubectl, 1.27 or newer, is not there: kubernetes.io/docs/tasks/tools")
     (overlay,) = OVERLAYS
     done = subprocess.run([kubectl, "kustomize", overlay], capture_output=True, text=True,
