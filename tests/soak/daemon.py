@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -42,9 +43,9 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.stdin.close()
-            self._process.wait(60)
+        self._process.stdin.close()
+        self._process.wait(60)
+        self._process.stdout.close()
 
     def start(self) -> None:
         """Start a process and wait until it serves."""
@@ -65,15 +66,20 @@ class Worker:
         """Kill the worker so long after it was asked; False if it had answered by then."""
         self._send(what)
         ready, _, _ = select.select([self._process.stdout], [], [], after_s)
-        self._process.kill()
-        self._process.wait()
-        self._process = None
+        self._kill()
         return not ready
 
     def metrics(self) -> str:
         """What the exporter says now."""
-        with urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:  # noqa: S310
+        with urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
             return answer.read().decode()
+
+    def _kill(self) -> int:
+        self._process.kill()
+        self._process.stdout.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        return self._process.wait()
 
     def _send(self, what: dict[str, Any]) -> None:
         coded = {key: value.isoformat() if isinstance(value, datetime) else value
@@ -87,7 +93,7 @@ class Worker:
         line = self._process.stdout.readline() if ready else ""
         if not line:
             waited = time.monotonic() - begun
+            code = self._kill()
             tail = self.log.read_text(errors="replace")[-3000:]
-            raise WorkerDiedError(f"no answer after {waited:.0f} s, code "
-                                  f"{self._process.poll()}:\n{tail}")
+            raise WorkerDiedError(f"no answer after {waited:.0f} s, code {code}:\n{tail}")
         return json.loads(line)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +17,7 @@ from tests.services import test_services_replay as replay
 #: The evening of the first tick; then one tick each evening.
 START: Final = datetime(2026, 11, 6, 21, tzinfo=UTC)
 FIRST_GNSS_DAY: Final = date(2025, 1, 1)
-N_STATIONS: Final = 14
-#: As far back as GLDAS with GRACE comes late, so that days reach the tier "definitive".
-HORIZON_DAYS: Final = 125
-SECRET_VARIABLE: Final = "SOAK_WEBHOOK_SECRET"
+SECRET_VARIABLE: Final = "SOAK_WEBHOOK_SECRET"  # noqa: S105
 #: The desk hears everything, the guard of severe alerts only.
 DESK, GUARD = "desk", "guard"
 #: A request of the soak never waits longer: replicas answer in milliseconds or not at all.
@@ -27,34 +25,65 @@ TIMEOUTS: Final = {"read_timeout_s": 1.0, "connect_timeout_s": 0.5, "deadline_s"
                    "attempts": 2}
 
 
-def made_world() -> World:
+@dataclass(frozen=True)
+class Size:
+    """How large the region and its record are.
+
+    Parameters
+    ----------
+    n_stations : int
+    horizon_days : int
+        As far back as GLDAS with GRACE comes late, so that days reach the tier "definitive".
+    first_weather_day : date
+        Before it no weather is asked for.
+    quiet_end_days : int
+        Days without faults in the end: a forecast that was refused is replaced after seven.
+    """
+
+    n_stations: int = 10
+    horizon_days: int = 125
+    first_weather_day: date = replay.FIRST_WEATHER_DAY
+    quiet_end_days: int = 10
+
+
+USUAL: Final = Size()
+
+
+def made_world(size: Size) -> World:
     """The Earth on the first evening."""
-    return World(REGIONS["toyland"], now=START, first_day=FIRST_GNSS_DAY, n_stations=N_STATIONS)
+    return World(REGIONS["toyland"], now=START, first_day=FIRST_GNSS_DAY,
+                 n_stations=size.n_stations)
 
 
-def configuration(webhook: str) -> dict[str, Any]:
-    """That of the fourteen days, with climatology, alerts, maps and a long horizon."""
+def configuration(webhook: str, size: Size) -> dict[str, Any]:
+    """That of the fourteen days, with climatology, alerts, a map and a long horizon.
+
+    Without a webhook nobody receives the alerts. So few stations would veto every alert: nothing
+    is flagged.
+    """
     content = replay.configuration()
     content["region"]["synthetic"] = True
-    for endpoint in content["endpoints"].values():
-        endpoint |= TIMEOUTS
-    content["sources"]["weather"]["job_patience_s"] = 1.0
-    content["schedule"] = {"horizon_days": HORIZON_DAYS}
+    content["endpoints"] = {name: kept | TIMEOUTS for name, kept in content["endpoints"].items()}
+    content["sources"]["weather"] |= {"job_patience_s": 1.0,
+                                      "first_day": size.first_weather_day}
+    content["schedule"] = {"horizon_days": size.horizon_days}
     content["climatology"] = {"minimum_years": 1}
-    content["products"] = {"map_days": 3}
+    content["products"] = {"map_days": 1, "flag_beyond": {
+        "resolution_km": 1e5, "sigma_mm": 1e4, "station_distance_km": 1e5, "n_stations": 1}}
+    content["inversion"]["minimum_stations"] = 5
     content["alerts"] = {
         "drought_class": "D0", "wet_class": "W0", "on_probability": 0.5, "off_probability": 0.3,
         "dwell_days": 2, "dwell_days_off": 3, "renew_days": 7, "expiry_days": 20, "timeout_s": 1.0,
-        "recipients": [
+        "recipients": [] if not webhook else [
             {"name": DESK, "kind": "webhook", "address": f"{webhook}/{DESK}"},
             {"name": GUARD, "kind": "webhook", "address": f"{webhook}/{GUARD}",
              "minimum_severity": "Moderate", "secret_variable": SECRET_VARIABLE}]}
     return content
 
 
-def build(root: Path, world: World, webhook: str) -> Workspace:
+def build(root: Path, world: World, webhook: str, size: Size) -> Workspace:
     """A workspace that wants the stations of the world."""
-    workspace = synthetic.build_workspace(root, content=configuration(webhook))
+    workspace = synthetic.build_workspace(root, content=configuration(webhook, size))
     table = io.StringIO()
     rows = csv.writer(table)
     rows.writerow(["station", "longitude", "latitude", "height"])
