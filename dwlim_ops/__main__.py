@@ -1,5 +1,5 @@
 """`python -m dwlim_ops` is the command `dwlim`."""
 
-from dwlim_ops.cli import main
+from dwlim_ops.cli.main import main
 
 main()

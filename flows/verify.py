@@ -9,8 +9,8 @@ from dwlim_ops.errors import ConfigError
 from dwlim_ops.reconcile import observe
 from dwlim_ops.session import Session
 from dwlim_ops.telemetry.progress import stages
-from dwlim_ops.verification import VerificationReport
-from dwlim_ops.verification import verify as score
+from dwlim_ops.verification.evaluation import VerificationReport
+from dwlim_ops.verification.evaluation import verify as score
 from flows.ingest import ingest
 
 #: The embedded sample is over by then.

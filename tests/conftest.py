@@ -152,7 +152,7 @@ def command(monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, str, str]]
     import flows.replay
     import flows.train
     import flows.verify
-    from dwlim_ops import cli
+    from dwlim_ops.cli import main as cli
 
     for module in (flows.ingest, flows.daily, flows.replay, flows.train, flows.verify):
         for name, value in list(vars(module).items()):

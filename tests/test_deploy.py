@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from dwlim_ops import cli, cli_common
+from dwlim_ops.cli import common as cli_common
+from dwlim_ops.cli import main as cli
 from dwlim_ops.config import Config, Daemon, Schedule
 from dwlim_ops.sources.endpoints import _SERVICES
 

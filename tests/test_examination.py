@@ -82,7 +82,7 @@ def at(monkeypatch, provider):
     """Sets our clock and that of the providers."""
     def set_time(now):
         provider.answer = now
-        monkeypatch.setattr("dwlim_ops.cli.clock", lambda: now)
+        monkeypatch.setattr("dwlim_ops.cli.main.clock", lambda: now)
 
     return set_time
 

@@ -15,7 +15,7 @@ from dwlim_ops.scaffold import scaffold
 from dwlim_ops.session import Session, built_in_models
 from dwlim_ops.simulate.bundle import read_bundle
 from dwlim_ops.simulate.store import existing, pointer
-from dwlim_ops.verification_data import compare_with_grace, grace_years, left_out_years, saw
+from dwlim_ops.verification.data import compare_with_grace, grace_years, left_out_years, saw
 
 pytestmark = pytest.mark.slow
 

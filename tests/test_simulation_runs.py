@@ -20,8 +20,8 @@ from dwlim_ops.simulate.store import promote
 from dwlim_ops.simulate.unseen_errors import station_errors
 from dwlim_ops.simulation import CellSimulator, bind, station_weights
 from dwlim_ops.training import MINIMUM_TEST_DAYS, gather, train_bundle
-from dwlim_ops.verification_data import feature_revisions
-from dwlim_ops.virtual_stations import measured_errors
+from dwlim_ops.verification.data import feature_revisions
+from dwlim_ops.verification.virtual_stations import measured_errors
 from dwlim_ops.workspace import Workspace
 
 CHUNK_DAYS, SEQUENCE_DAYS, WINDOW_DAYS = 20, 30, 200

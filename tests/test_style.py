@@ -34,8 +34,7 @@ def test_only_the_agreed_names_stand_at_the_top():
     assert found - {name.strip("/") for name in ignored} <= ALLOWED_AT_THE_TOP
 
 
-CLOCKLESS = [p for p in MODULES
-             if p.parent.name != "flows" and p.name not in ("cli.py", "cli_common.py")]
+CLOCKLESS = [p for p in MODULES if p.parent.name not in ("flows", "cli")]
 
 
 @pytest.mark.parametrize("path", CLOCKLESS, ids=lambda p: str(p.relative_to(ROOT)))

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from observability import DEPLOY, RULES, free_port, program, run
 
-from dwlim_ops import cli
+from dwlim_ops.cli import main as cli
 from dwlim_ops.telemetry.metrics import FAMILIES, PREFIX
 
 CASES = sorted((DEPLOY / "prometheus" / "tests").glob("*.yml"))

@@ -8,11 +8,11 @@ import pytest
 import synthetic
 import xarray as xr
 
-from dwlim_ops import osse_world
 from dwlim_ops.config import read_config
 from dwlim_ops.errors import ConfigError
 from dwlim_ops.geometry import read_outline
 from dwlim_ops.invert.design import design_matrix
+from dwlim_ops.osse import world as osse_world
 from dwlim_ops.region import load_region
 from dwlim_ops.regions import built_in_regions, region_folder
 from dwlim_ops.services import cells_of

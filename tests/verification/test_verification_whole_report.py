@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import synthetic
 
-from dwlim_ops import verification, verification_data
 from dwlim_ops.config import Span
 from dwlim_ops.errors import ConfigError
 from dwlim_ops.reconcile import observe
-from dwlim_ops.verification_data import days_of, grace_years, left_out_years, saw
+from dwlim_ops.verification import data as verification_data
+from dwlim_ops.verification import evaluation
+from dwlim_ops.verification.data import days_of, grace_years, left_out_years, saw
 from dwlim_ops.verify.grace import MonthlyBasins
 
 FIRST_UNSEEN = "2016-06"
@@ -50,7 +51,7 @@ def with_grace(session):
 def report(with_grace, known, monkeypatch):
     monkeypatch.setattr(verification_data, "LEFT_OUT_DAYS", 180)
     seen = []
-    made = verification.verify(with_grace, known, (with_grace.bundle_id,), stride_days=10,
+    made = evaluation.verify(with_grace, known, (with_grace.bundle_id,), stride_days=10,
                                progress=lambda *step: seen.append(step))
     return made, seen
 
@@ -129,11 +130,11 @@ def test_days_are_strided_by_their_number_and_need_enough_stations(session, know
 
 def test_without_grace_there_is_no_report(session, known):
     with pytest.raises(ConfigError, match="no GRACE"):
-        verification.verify(session, known, (), stride_days=1, progress=lambda *_: None)
+        evaluation.verify(session, known, (), stride_days=1, progress=lambda *_: None)
     session.__dict__["grace"] = MonthlyBasins(
         np.array(["1990-01-01"], "M8[D]"), np.array(["1990-02-01"], "M8[D]"), np.zeros((1, 3)))
     with pytest.raises(ConfigError, match="no day in common"):
-        verification.verify(session, known, (), stride_days=1, progress=lambda *_: None)
+        evaluation.verify(session, known, (), stride_days=1, progress=lambda *_: None)
 
 
 def test_revisions_are_scored_from_what_was_published(session):

@@ -10,13 +10,13 @@ from dwlim_ops.estimates import MethodSeries
 from dwlim_ops.rain import rain_of
 from dwlim_ops.reconcile import Known
 from dwlim_ops.session import Session
-from dwlim_ops.verification_data import (
+from dwlim_ops.verification.data import (
     REVISION_LAG_DAYS,
     SPACE_TIME_STRIDE_DAYS,
     Compared,
     LeftOut,
 )
-from dwlim_ops.verification_figures import (
+from dwlim_ops.verification.figures import (
     basin_pictures,
     flow_picture,
     left_out_pictures,
@@ -25,7 +25,7 @@ from dwlim_ops.verification_figures import (
     station_pictures,
     storage_pictures,
 )
-from dwlim_ops.verification_inputs import stations_of
+from dwlim_ops.verification.inputs import stations_of
 from dwlim_ops.verify import report, virtual_stations
 from dwlim_ops.verify.document import Picture, Section
 from dwlim_ops.verify.drawing import METHODS

@@ -10,13 +10,13 @@ from synthetic import AS_OF
 from dwlim_ops.errors import ConfigError
 from dwlim_ops.reconcile import observe
 from dwlim_ops.simulate.manifest import Interpolation
-from dwlim_ops.verify.virtual_stations import to_markdown
-from dwlim_ops.virtual_stations import (
+from dwlim_ops.verification.virtual_stations import (
     left_out_stations,
     measured_errors,
     tune,
     virtual_station_report,
 )
+from dwlim_ops.verify.virtual_stations import to_markdown
 
 
 @pytest.fixture

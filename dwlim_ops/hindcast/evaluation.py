@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dwlim_ops.config import Span
 from dwlim_ops.errors import ConfigError
-from dwlim_ops.hindcast_data import (
+from dwlim_ops.hindcast.data import (
     LATER_DAYS,
     Progress,
     filter_days,
@@ -21,8 +21,8 @@ from dwlim_ops.hindcast_data import (
     synthetic_truth,
     truth_of,
 )
-from dwlim_ops.hindcast_report import lead_of, sections_of, to_json
-from dwlim_ops.hindcast_scores import Findings, HindcastSettings, evaluate, score_months
+from dwlim_ops.hindcast.report import lead_of, sections_of, to_json
+from dwlim_ops.hindcast.scores import Findings, HindcastSettings, evaluate, score_months
 from dwlim_ops.reconcile import Known, ingest, observe
 from dwlim_ops.session import Session
 from dwlim_ops.verify.document import to_html, to_markdown

@@ -11,7 +11,8 @@ import synthetic
 import typer
 from synthetic import DAY
 
-from dwlim_ops import __version__, cli
+from dwlim_ops import __version__
+from dwlim_ops.cli import main as cli
 from dwlim_ops.simulate.bundle import WEIGHTS
 from dwlim_ops.tick import TickReport
 

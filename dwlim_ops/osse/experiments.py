@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dwlim_ops.contracts import GNSS_FLAGS
 from dwlim_ops.errors import ConfigError
 from dwlim_ops.estimates import MethodSeries, estimate_series
-from dwlim_ops.osse_boards import (
+from dwlim_ops.osse.boards import (
     NOISES_MM,
     SIZES_DEG,
     BoardScore,
@@ -22,7 +22,7 @@ from dwlim_ops.osse_boards import (
     single_days,
     through_time,
 )
-from dwlim_ops.osse_world import World
+from dwlim_ops.osse.world import World
 from dwlim_ops.reconcile import Known, ingest, observe
 from dwlim_ops.session import Session
 from dwlim_ops.simulate.bundle import write_bundle

@@ -15,9 +15,9 @@ import typer
 from rich.console import Console
 
 from dwlim_ops import __version__
-from dwlim_ops.cli_alerts import alerts_app
-from dwlim_ops.cli_backup import backup, restore
-from dwlim_ops.cli_common import (
+from dwlim_ops.cli.alerts import alerts_app
+from dwlim_ops.cli.backup import backup, restore
+from dwlim_ops.cli.common import (
     EXIT_DEGRADED,
     EXIT_FAILED,
     EXIT_USAGE,
@@ -27,9 +27,9 @@ from dwlim_ops.cli_common import (
     out,
     read_time,
 )
-from dwlim_ops.cli_hindcast import hindcast
-from dwlim_ops.cli_models import models_app
-from dwlim_ops.cli_osse import osse
+from dwlim_ops.cli.hindcast import hindcast
+from dwlim_ops.cli.models import models_app
+from dwlim_ops.cli.osse import osse
 from dwlim_ops.errors import BundleError, ConfigError, DwlimError
 from dwlim_ops.telemetry.logs import configure_logging
 from dwlim_ops.workspace import Workspace

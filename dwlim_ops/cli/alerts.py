@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dwlim_ops.cli_common import EXIT_DEGRADED, WorkspaceArgument, clock, open_session, out
+from dwlim_ops.cli.common import EXIT_DEGRADED, WorkspaceArgument, clock, open_session, out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

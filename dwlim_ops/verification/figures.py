@@ -16,8 +16,8 @@ from dwlim_ops.rain import Rain
 from dwlim_ops.reconcile import Known
 from dwlim_ops.session import Session
 from dwlim_ops.simulate.interpolate import virtual_displacement
-from dwlim_ops.verification_data import Compared, LeftOut, observed_mm
-from dwlim_ops.verification_inputs import (
+from dwlim_ops.verification.data import Compared, LeftOut, observed_mm
+from dwlim_ops.verification.inputs import (
     basin_shares,
     field_of,
     grace_amplitudes,

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import synthetic
 
-from dwlim_ops import osse, osse_boards
-from dwlim_ops.osse_report import summary
-from dwlim_ops.osse_world import make_world, write_workspace
+from dwlim_ops.osse import boards as osse_boards
+from dwlim_ops.osse import experiments as osse
+from dwlim_ops.osse.report import summary
+from dwlim_ops.osse.world import make_world, write_workspace
 from dwlim_ops.session import Session
 from dwlim_ops.synthetic.settings import EarthSettings
 

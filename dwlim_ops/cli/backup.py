@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dwlim_ops.cli_common import WorkspaceArgument, clock, out
+from dwlim_ops.cli.common import WorkspaceArgument, clock, out
 from dwlim_ops.workspace import Workspace
 
 if TYPE_CHECKING:

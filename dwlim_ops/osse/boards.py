@@ -13,7 +13,7 @@ from dwlim_ops.estimates import estimate_series
 from dwlim_ops.geometry import wrap_longitude_deg
 from dwlim_ops.invert.daily import estimate_many
 from dwlim_ops.invert.tuning import BETAS, choose_beta
-from dwlim_ops.osse_world import World, displacement
+from dwlim_ops.osse.world import World, displacement
 from dwlim_ops.reconcile import Known
 from dwlim_ops.session import Session
 from dwlim_ops.synthetic.nature import DAYS_PER_YEAR, days_since_2000

@@ -8,7 +8,7 @@ from dwlim_ops.config import Span
 from dwlim_ops.errors import ConfigError
 from dwlim_ops.reconcile import Known
 from dwlim_ops.session import Session
-from dwlim_ops.verification_data import (
+from dwlim_ops.verification.data import (
     GNSS_ONLY,
     SPACE_TIME_STRIDE_DAYS,
     Compared,
@@ -23,12 +23,12 @@ from dwlim_ops.verification_data import (
     revised_after_first_issue,
     saw,
 )
-from dwlim_ops.verification_figures import decomposition_pictures, simulated_pictures
-from dwlim_ops.verification_sections import Evidence, sections_of
+from dwlim_ops.verification.figures import decomposition_pictures, simulated_pictures
+from dwlim_ops.verification.sections import Evidence, sections_of
+from dwlim_ops.verification.virtual_stations import virtual_station_report
 from dwlim_ops.verify.document import Picture, Section, escaped, to_html, to_markdown
 from dwlim_ops.verify.report import RevisionSection, Tables, to_json
 from dwlim_ops.verify.virtual_stations import VirtualStationTable
-from dwlim_ops.virtual_stations import virtual_station_report
 from dwlim_ops.workspace import write_atomically
 
 

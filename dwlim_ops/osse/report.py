@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from dwlim_ops.osse import MOST_CELLS, Findings, MethodScores, Score
-from dwlim_ops.osse_boards import WATER_MM
-from dwlim_ops.osse_world import World
+from dwlim_ops.osse.boards import WATER_MM
+from dwlim_ops.osse.experiments import MOST_CELLS, Findings, MethodScores, Score
+from dwlim_ops.osse.world import World
 
 #: Decimals of each score.
 DECIMALS: Final = {"pcc": 2, "nse": 2, "rmse_mm": 0, "amplitude_ratio": 2, "coverage": 2}

@@ -12,8 +12,7 @@ from dwlim_ops.alerts.settings import AlertSettings
 from dwlim_ops.config import Span
 from dwlim_ops.contracts import CATEGORIES, BasinStanding
 from dwlim_ops.errors import ConfigError
-from dwlim_ops.hindcast import default_test, default_training, hindcast
-from dwlim_ops.hindcast_data import (
+from dwlim_ops.hindcast.data import (
     DailyBasins,
     Told,
     Truth,
@@ -21,7 +20,8 @@ from dwlim_ops.hindcast_data import (
     synthetic_truth,
     truth_of,
 )
-from dwlim_ops.hindcast_scores import Case, HindcastSettings, choose, evaluate, try_thresholds
+from dwlim_ops.hindcast.evaluation import default_test, default_training, hindcast
+from dwlim_ops.hindcast.scores import Case, HindcastSettings, choose, evaluate, try_thresholds
 from dwlim_ops.products.climatology import ClimatologySettings
 from dwlim_ops.products.standing import category_of
 from dwlim_ops.reconcile import observe
@@ -205,7 +205,7 @@ def test_the_whole_hindcast_writes_its_report(looking_back):
 
 
 def test_the_command_prints_the_tables_and_says_where_the_page_is(command, monkeypatch, ticked):
-    from dwlim_ops import hindcast_scores
+    from dwlim_ops.hindcast import scores as hindcast_scores
 
     content = synthetic.configuration()
     content["climatology"] = {"minimum_years": 1, "persistence_days": 30.0}

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dwlim_ops.cli_common import WorkspaceArgument, clock, open_session, out
+from dwlim_ops.cli.common import WorkspaceArgument, clock, open_session, out
 
 
 def hindcast(
@@ -25,9 +25,9 @@ def hindcast(
     Example: dwlim hindcast demo --train-to 2014-12-31
     """
     from dwlim_ops.config import Span
-    from dwlim_ops.hindcast import default_test, default_training, take_in
-    from dwlim_ops.hindcast import hindcast as score
-    from dwlim_ops.hindcast_scores import HindcastSettings
+    from dwlim_ops.hindcast.evaluation import default_test, default_training, take_in
+    from dwlim_ops.hindcast.evaluation import hindcast as score
+    from dwlim_ops.hindcast.scores import HindcastSettings
     from dwlim_ops.telemetry.progress import stages
 
     with open_session(workspace) as session, stages() as progress:

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from dwlim_ops.alerts.hazards import HAZARDS, classes_from
-from dwlim_ops.hindcast_scores import CHOSEN, DEFAULT, EDGES, Findings, SpanScores
+from dwlim_ops.hindcast.scores import CHOSEN, DEFAULT, EDGES, Findings, SpanScores
 from dwlim_ops.reconcile import Known
 from dwlim_ops.session import Session
-from dwlim_ops.verification_figures import picture
+from dwlim_ops.verification.figures import picture
 from dwlim_ops.verify.alert_report import (
     AlertScore,
     alert_value,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dwlim_ops.cli_common import WorkspaceArgument, clock, open_session, out
+from dwlim_ops.cli.common import WorkspaceArgument, clock, open_session, out
 from dwlim_ops.errors import ConfigError
 from dwlim_ops.workspace import write_atomically
 
@@ -36,9 +36,9 @@ def osse(
 
     Example: dwlim osse earth --region china --quick
     """
-    from dwlim_ops.osse import FULL, QUICK, run_osse
-    from dwlim_ops.osse_report import to_json, to_markdown
-    from dwlim_ops.osse_world import make_world, write_workspace
+    from dwlim_ops.osse.experiments import FULL, QUICK, run_osse
+    from dwlim_ops.osse.report import to_json, to_markdown
+    from dwlim_ops.osse.world import make_world, write_workspace
     from dwlim_ops.synthetic.settings import EarthSettings
     from dwlim_ops.telemetry.progress import stages
 

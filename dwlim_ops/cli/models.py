@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dwlim_ops.cli_common import (
+from dwlim_ops.cli.common import (
     EXIT_DEGRADED,
     WorkspaceArgument,
     clock,

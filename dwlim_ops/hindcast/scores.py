@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dwlim_ops.alerts.hazards import HAZARDS, HazardName
 from dwlim_ops.alerts.settings import AlertSettings
 from dwlim_ops.config import Span
-from dwlim_ops.hindcast_data import ByHazard, Days, Monthly, Progress, Told, Truth, years_of
+from dwlim_ops.hindcast.data import ByHazard, Days, Monthly, Progress, Told, Truth, years_of
 from dwlim_ops.verify.alert_report import AlertScore, ProbabilityScore, Thresholds, Tried
 from dwlim_ops.verify.alert_scores import (
     Spell,

@@ -1,0 +1,1 @@
+"""Alerts of past years against what came to be known."""

@@ -1,0 +1,1 @@
+"""The synthetic Earth: made, observed, estimated, scored."""

@@ -1,0 +1,1 @@
+"""Scores against GRACE and stations left out, and their report."""
