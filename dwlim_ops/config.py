@@ -268,7 +268,7 @@ class Schedule(_Section):
     The horizon should reach as far back as the best stream of the slowest input comes late.
     """
 
-    horizon_days: Annotated[int, Field(ge=1, le=4000)] = 120
+    horizon_days: Annotated[int, Field(ge=1, le=4000)] = 140
     tick_cron: str = "15 */2 * * *"
     tick_timeout_s: Annotated[int, Field(ge=60)] = 6 * 3600
 

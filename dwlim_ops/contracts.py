@@ -311,6 +311,16 @@ class Warns(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembered(Protocol):
+    """A source whose files take long to parse: what was parsed is kept from tick to tick."""
+
+    @property
+    def parsed_with(self) -> str:
+        """Digest of all that `parse` uses beside content, key and day."""
+        ...
+
+
 class Source(Protocol):
     """One stream of one provider."""
 

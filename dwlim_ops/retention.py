@@ -19,6 +19,8 @@ def prune(session: Session, now: datetime) -> int:
     The ledger keeps their record. A file goes after its last mention is marked as dropped, so that
     a crash in between leaves a file too much, never one too few.
     """
+    if session.archive.parsed_files is not None:
+        session.archive.parsed_files.prune()
     policy = session.config.retention
     gone = not_needed(
         session.ledger.versions(), session.ledger.issues(),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dwlim_ops.archive.archive import Archive
 from dwlim_ops.archive.cache import Cache
+from dwlim_ops.archive.parsed import ParsedFiles
 from dwlim_ops.archive.raw import RawStore
 from dwlim_ops.config import Config, read_config
 from dwlim_ops.errors import BundleError
@@ -71,7 +72,8 @@ class Session:
         ledger, self._store = present.ledger, present.models.store
         url = workspace.ledger_url if ledger.url == "sqlite" else ledger.url
         self.ledger = Ledger(url, lock_timeout_s=ledger.lock_timeout_s)
-        self.archive = Archive(RawStore(workspace.raw), self.ledger)
+        self.archive = Archive(RawStore(workspace.raw), self.ledger,
+                               ParsedFiles(Cache(workspace.cache / "parsed")))
         self.cache = Cache(workspace.cache)
         self.bundle_refusal = ""
         self._bundle_name = self.config.models.bundle

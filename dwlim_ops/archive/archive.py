@@ -9,10 +9,12 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
+from dwlim_ops.archive.parsed import ParsedFiles
 from dwlim_ops.archive.raw import RawStore
-from dwlim_ops.contracts import NOT_KNOWN, Offer, Source, Warns
+from dwlim_ops.contracts import NOT_KNOWN, Offer, Remembered, Source, Warns
 from dwlim_ops.errors import DwlimError, MalformedInputError, StoreError
 from dwlim_ops.state.ledger import Ledger
+from dwlim_ops.state.provenance import code_fingerprint, fingerprint
 from dwlim_ops.state.records import Granule
 
 _log = logging.getLogger(__name__)
@@ -38,11 +40,13 @@ class IngestReport:
 class Archive:
     """Granules on disk, their record in the ledger, and a memory of what was parsed.
 
-    `damaged` says of every stored granule that could not be read back why not.
+    `parsed_files` keeps what is slow to parse for the next process; without it every process
+    parses all. `damaged` says of every stored granule that could not be read back why not.
     """
 
     store: RawStore
     ledger: Ledger
+    parsed_files: ParsedFiles | None = None
     damaged: dict[str, str] = field(default_factory=dict)
     _parsed: dict[str, xr.Dataset] = field(default_factory=dict)
 
@@ -79,7 +83,12 @@ class Archive:
                 self.ledger.revalidate(*named, offer.key, offer.version)
                 continue
             sha256 = self.store.put(received.content)
-            reason = self._refusal(source, received.content, offer.key, sha256, retrieved_at.date())
+            try:
+                reason = self._refusal(source, received.content, offer.key, sha256,
+                                       retrieved_at.date())
+            except StoreError as error:
+                failed.append(str(error))
+                continue
             if reason:
                 _log.warning("quarantined: %s", reason)
             at_once = offer.key in usable or offer.available_at is None
@@ -94,11 +103,26 @@ class Archive:
     def _refusal(self, source: Source, content: bytes, key: str, sha256: str,
                  not_after: date) -> str:
         try:
-            parsed = source.parse(content, key, not_after=not_after)
-            self._parsed[_memory(source, key, sha256)] = parsed
+            self._parsed[_memory(source, key, sha256)] = self._parse(
+                source, content, key, sha256, not_after)
         except MalformedInputError as error:
             return str(error)
         return ""
+
+    def _parse(self, source: Source, content: bytes, key: str, sha256: str, not_after: date
+               ) -> xr.Dataset:
+        parsed = source.parse(content, key, not_after=not_after)
+        if self.parsed_files is not None and isinstance(source, Remembered):
+            self.parsed_files.put(
+                _digest(_memory(source, key, sha256), source.parsed_with, not_after), parsed)
+        return parsed
+
+    def _parsed_before(self, source: Source, granule: Granule) -> xr.Dataset | None:
+        if self.parsed_files is None or not isinstance(source, Remembered):
+            return None
+        return self.parsed_files.get(_digest(
+            _memory(source, granule.key, granule.sha256), source.parsed_with,
+            granule.retrieved_at.date()))
 
     def read(self, source: Source, merge: Merge, *, as_of: datetime,
              through: int | None = None) -> xr.Dataset | None:
@@ -112,9 +136,10 @@ class Archive:
             memory = _memory(source, granule.key, granule.sha256)
             if memory not in self._parsed:
                 try:
-                    content = self.store.get(granule.sha256)
-                    self._parsed[memory] = source.parse(
-                        content, granule.key, not_after=granule.retrieved_at.date())
+                    before = self._parsed_before(source, granule)
+                    self._parsed[memory] = before if before is not None else self._parse(
+                        source, self.store.get(granule.sha256), granule.key, granule.sha256,
+                        granule.retrieved_at.date())
                 except (StoreError, MalformedInputError) as error:
                     if memory not in self.damaged:
                         _log.error("left out: %s", error)
@@ -131,6 +156,10 @@ class Archive:
 
 def _available(offer: Offer, retrieved_at: datetime, *, at_once: bool) -> datetime:
     return retrieved_at if at_once or offer.available_at is None else offer.available_at
+
+
+def _digest(memory: str, parsed_with: str, not_after: date) -> str:
+    return fingerprint("parsed", memory, parsed_with, not_after, code_fingerprint())
 
 
 def _memory(source: Source, key: str, sha256: str) -> str:

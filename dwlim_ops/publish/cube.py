@@ -43,6 +43,8 @@ _log = logging.getLogger(__name__)
 
 FOLDER: Final = "cube"
 BRANCH: Final = "main"
+#: At a time. Each takes a thread, and services run under a limit of a few hundred.
+_MOST_REQUESTS: Final = 8
 _READING: Final = (icechunk.IcechunkError, OSError, KeyError, ValueError, RuntimeError, TypeError)
 
 
@@ -232,7 +234,12 @@ def _other_layout(settings: CubeSettings, group: zarr.Group, region: str) -> lis
 def _opened(settings: CubeSettings, folder: Path) -> icechunk.Repository:
     # What is wrong is raised; that only one process may commit is seen to by the lock.
     icechunk.set_logs_filter("icechunk=off")
-    return icechunk.Repository.open_or_create(storage_of(settings, folder))
+    storage, ours = storage_of(settings, folder), icechunk.RepositoryConfig.default()
+    ours.max_concurrent_requests = _MOST_REQUESTS
+    if not icechunk.Repository.exists(storage):
+        icechunk.Repository.create(storage)
+    # Given here and not at creation, it is this process's setting and no reader's.
+    return icechunk.Repository.open(storage, ours)
 
 
 def _group(repository: icechunk.Repository, session: icechunk.Session) -> zarr.Group | None:
@@ -249,7 +256,7 @@ def _expire(repository: icechunk.Repository, settings: CubeSettings) -> None:
         before = max(before, history[settings.keep_snapshots - 1].written_at)
     if any(one.written_at < before for one in history[1:-1]):
         repository.expire_snapshots(before)
-        repository.garbage_collect(before)
+        repository.garbage_collect(before, max_concurrent_manifest_fetches=_MOST_REQUESTS)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ OF_SERVICES: Final[dict[tuple[str, str], Cadence]] = {
     ("weather", "gldas_ep"): Cadence(45.0, "month"),
     ("weather", "gldas_da"): Cadence(120.0, "month"),
     ("loading", "forecast"): Cadence(0.0),
-    ("loading", "analysis"): Cadence(1.0),
+    ("loading", "analysis"): Cadence(2.0),
 }
 
 

@@ -3,6 +3,7 @@
 import datetime
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Final
 
 import xarray as xr
@@ -11,7 +12,12 @@ from dwlim_ops.contracts import Offer, Received, Validators
 from dwlim_ops.errors import MalformedInputError, SourceError
 from dwlim_ops.sources.formats.grids.read import GRIB, read_grid
 from dwlim_ops.sources.formats.grids.regrid import Cells, Regridder
-from dwlim_ops.sources.formats.grids.weather import Orography, daily_weather, refuse_future
+from dwlim_ops.sources.formats.grids.weather import (
+    Orography,
+    daily_weather,
+    digest_of,
+    refuse_future,
+)
 from dwlim_ops.sources.http import Client
 
 #: Path of one step of the run of 00 UTC, without its ending.
@@ -63,6 +69,11 @@ class EcmwfOpen:
     ) -> None:
         self._http, self._path, self._window_days = http, path, window_days
         self._regridder, self._orography = Regridder(cells), orography
+
+    @cached_property
+    def parsed_with(self) -> str:
+        """Digest of cells and ground; see `contracts.Remembered`."""
+        return digest_of(self._regridder.cells, self._orography)
 
     def offers(self, as_of: datetime.datetime) -> list[Offer]:
         """The days of the window whose run should be out, oldest first; asks nobody."""

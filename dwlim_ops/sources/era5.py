@@ -6,6 +6,7 @@ import json
 import math
 import re
 import zlib
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -16,7 +17,12 @@ from dwlim_ops.errors import MalformedInputError, SourceError
 from dwlim_ops.sources.cds_jobs import CdsJobs
 from dwlim_ops.sources.formats.grids.read import read_grid
 from dwlim_ops.sources.formats.grids.regrid import Cells, Regridder
-from dwlim_ops.sources.formats.grids.weather import Orography, daily_weather, refuse_future
+from dwlim_ops.sources.formats.grids.weather import (
+    Orography,
+    daily_weather,
+    digest_of,
+    refuse_future,
+)
 from dwlim_ops.sources.http import Client
 
 Era5Stream = Literal["era5t", "era5"]
@@ -68,6 +74,11 @@ class Era5:
         self._area, self._regridder = area_of(cells), Regridder(cells)
         self._first_day, self._orography = first_day, orography
         self._asked_on = first_day
+
+    @cached_property
+    def parsed_with(self) -> str:
+        """Digest of cells and ground; see `contracts.Remembered`."""
+        return digest_of(self._regridder.cells, self._orography)
 
     def offers(self, as_of: datetime.datetime) -> list[Offer]:
         """Days or months that the catalogue says are there, oldest first.

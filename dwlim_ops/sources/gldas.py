@@ -5,6 +5,7 @@ import logging
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from dwlim_ops.sources.formats.grids.gldas import (
 )
 from dwlim_ops.sources.formats.grids.read import HDF
 from dwlim_ops.sources.formats.grids.regrid import Cells, Regridder
-from dwlim_ops.sources.formats.grids.weather import refuse_future, to_cells
+from dwlim_ops.sources.formats.grids.weather import digest_of, refuse_future, to_cells
 from dwlim_ops.sources.http import Client, NotFoundError
 
 GldasStream = Literal["gldas_ep", "gldas_da"]
@@ -72,6 +73,11 @@ class Gldas:
         self._regridder = Regridder(cells)
         self._constraint = constraint_for(cells) if access == "dap4" else ""
         self._granules: dict[str, _Granule] = {}
+
+    @cached_property
+    def parsed_with(self) -> str:
+        """Digest of cells and ground; see `contracts.Remembered`."""
+        return digest_of(self._regridder.cells, None)
 
     def offers(self, as_of: datetime.datetime) -> list[Offer]:
         """Every day that CMR lists, oldest first; the version is the revision of the granule.

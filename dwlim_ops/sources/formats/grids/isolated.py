@@ -13,7 +13,7 @@ from typing import Final
 
 import xarray as xr
 
-from dwlim_ops.errors import DwlimError, MalformedInputError
+from dwlim_ops.errors import DwlimError, MalformedInputError, StoreError
 
 Decoder = Callable[..., xr.Dataset]
 
@@ -46,6 +46,8 @@ class IsolatedReader:
         ------
         MalformedInputError
             As `decode`; or it crashed, or took longer than the limit.
+        StoreError
+            The child does not start; nothing is said of the file.
         """
         with self._lock:
             pipe = self._ready()
@@ -80,8 +82,16 @@ class IsolatedReader:
             self._child = context.Process(target=_serve, args=(other,), daemon=True)
             self._child.start()
             other.close()
-            self._pipe.poll(_START_S)
-            self._pipe.recv()
+            try:
+                if not self._pipe.poll(_START_S):
+                    raise TimeoutError(f"no answer after {_START_S:g} s")
+                self._pipe.recv()
+            except (EOFError, OSError) as error:
+                self._stop()
+                raise StoreError("the process that decodes files does not start",
+                                 where=__name__, got=repr(error),
+                                 remedy="look for what ended it: memory, limits on processes"
+                                 ) from error
         return self._pipe
 
     def _stop(self) -> None:

@@ -1,6 +1,7 @@
 """Fields of any provider as weather of the region's cells."""
 
 import datetime
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,6 +59,17 @@ def read_orography(content: bytes, *, where: str) -> Orography:
     if ground is None:
         raise _bad("no geopotential", where, "variable z, m**2 s**-2", str(list(grid)))
     return ground
+
+
+def digest_of(cells: Cells, orography: Orography | None) -> str:
+    """SHA-256 of what a file is brought to: cells, their heights, the model's ground."""
+    digest = hashlib.sha256(repr(cells.cell_deg).encode())
+    ground = () if orography is None else (
+        orography.grid[name].values for name in ("lon", "lat", "height_m"))
+    for values in (cells.longitude_deg, cells.latitude_deg, cells.height_m, *ground):
+        digest.update(f"{values.dtype.str}{values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
 
 
 def ground_of(grid: xr.Dataset, *, where: str) -> Orography | None:
