@@ -7,7 +7,7 @@ PYTEST_ARGUMENTS ?=
 # More BLAS threads than one fight with the compiled kernels for the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup run test unit check bench clean
+.PHONY: help setup run test unit check bench soak clean
 
 help:
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 10
@@ -32,6 +32,9 @@ check: setup  ## lint, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+soak: setup  ## 130 simulated days with random faults, tables and pictures in FOLDER
+	$(BIN)/python -m tests.soak $(or $(FOLDER),build/soak)
 
 bench: setup  ## the benchmark table of the README
 	$(BIN)/python -m tests.bench

@@ -41,7 +41,7 @@ class Size:
     """
 
     n_stations: int = 10
-    horizon_days: int = 125
+    horizon_days: int = 140
     first_weather_day: date = replay.FIRST_WEATHER_DAY
     quiet_end_days: int = 10
 

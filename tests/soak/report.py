@@ -205,19 +205,14 @@ def flatness(days: Sequence[dict[str, Any]]) -> str:
         values = np.array([one["figures"][key] for one in warm], float) / scale
         rows.append((title, f"{values.min():,.0f} to {values.max():,.0f} {unit}",
                      _growth(slope(values), unit)))
-    usual = [one for one in days[SETTLED_DAY:] if not one["parsed_all"] and not one["incidents"]
-             and one["state"] == "Completed"]
+    usual = [one for one in days[SETTLED_DAY:]
+             if not one["incidents"] and one["state"] == "Completed"]
     if len(usual) >= 10:
         seconds = [one["figures"]["tick_s"] for one in usual]
-        rows.append(("Time of a tick without incidents, archive kept parsed",
+        rows.append(("Time of a tick without incidents",
                      f"{min(seconds):.1f} to {max(seconds):.1f} s (n = {len(seconds)})",
                      f"{np.median(seconds[:10]):.1f} s the first ten, "
                      f"{np.median(seconds[-10:]):.1f} s the last ten"))
-    whole = [one for one in days if one["parsed_all"]]
-    granules = ", ".join(str(one["size"]["rows"]["granules"]) for one in whole)
-    rows.append(("Time of a tick that parses its whole archive, as the product's do",
-                 ", ".join(f"day {one['day']}: {one['figures']['tick_s']:.1f} s" for one in whole),
-                 f"granules then: {granules}"))
     return f"{about}\n\n{table(('What', 'Range', 'Growth per tick (95 % interval)'), rows)}"
 
 

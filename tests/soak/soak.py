@@ -29,8 +29,6 @@ from tests.soak.schedule import Incident, Ours
 _log = logging.getLogger(__name__)
 
 BACKUP_EVERY_DAYS, KEPT_BACKUPS = 30, 2
-#: A tick that parses its whole archive, as every tick of the product does, every so many days.
-PARSE_ALL_EVERY_DAYS = 30
 SECRET_LIFE = timedelta(days=60)
 
 
@@ -47,7 +45,6 @@ class Evening:
     remarks: list[str] = field(default_factory=list)
     n_kills: int = 0
     process: int = 0
-    parsed_all: bool = False
     figures: dict[str, Any] = field(default_factory=dict)
     newest_day: str = ""
     age_days: int = -1
@@ -122,8 +119,6 @@ class Soak:
         if any(one.kind is Ours.KILLED for one in active):
             evening.n_kills = self._kill(order)
             self._doubtful.add(day)
-        evening.parsed_all = day > 0 and day % PARSE_ALL_EVERY_DAYS == 0
-        order["parse_all"] = evening.parsed_all
         try:
             told = self.worker.ask(**order)
         except WorkerDiedError as error:

@@ -7,25 +7,21 @@ exporter answers on loopback. Asked and answered are lines of JSON on standard i
 
 import ctypes
 import gc
-import hashlib
 import json
 import logging
 import os
-import pickle
 import resource
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import dwlim_ops.session
 import flows.daily
 import flows.ingest
 import flows.scheduled
-from dwlim_ops.archive.archive import Archive
 from dwlim_ops.backup import back_up
 from dwlim_ops.config import read_config
 from dwlim_ops.errors import StoreError
@@ -59,37 +55,6 @@ class Clock:
         return cls.moment
 
 
-class KeptOnDisk(dict[str, Any]):
-    """What an archive has parsed, kept from one tick to the next.
-
-    Every tick parses its whole archive again; without this the soak would take hours, most of it
-    for that. The memory of a process stays that of one tick.
-    """
-
-    folder: Path
-    used: bool = True
-
-    def _path(self, name: str) -> Path:
-        return self.folder / hashlib.sha256(name.encode()).hexdigest()
-
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or (self.used and self._path(str(name)).is_file())
-
-    def __missing__(self, name: str) -> Any:
-        found = pickle.loads(self._path(name).read_bytes())  # noqa: S301  our own
-        super().__setitem__(name, found)
-        return found
-
-    def __setitem__(self, name: str, parsed: Any) -> None:
-        super().__setitem__(name, parsed)
-        if self.used and isinstance(name, str):
-            path = self._path(name)
-            half = path.with_suffix(".half")
-            with suppress(OSError):
-                half.write_bytes(pickle.dumps(parsed, protocol=5))
-                half.replace(path)
-
-
 @contextmanager
 def files_of_at_most(n_bytes: int | None) -> Iterator[None]:
     """Every write beyond that size fails (EFBIG), in Python, SQLite, netCDF and Icechunk alike."""
@@ -110,7 +75,6 @@ def tick(root: Path, asked: dict[str, Any]) -> dict[str, Any]:
     os.environ.update(asked["environment"])
     begun = time.monotonic()
     with files_of_at_most(asked["largest_file_bytes"]):
-        KeptOnDisk.used = not asked.get("parse_all")
         state = flows.scheduled.tick(str(root))
     return {"state": state.name, "message": state.message,
             "tick_s": round(time.monotonic() - begun, 3)}
@@ -129,9 +93,6 @@ def own_size() -> dict[str, int]:
 def main() -> None:
     """Serve the workspace named on the command line until standard input ends."""
     root = Path(sys.argv[1])
-    KeptOnDisk.folder = root.parent / "parsed"
-    KeptOnDisk.folder.mkdir(exist_ok=True)
-    dwlim_ops.session.Archive = lambda *about: Archive(*about, _parsed=KeptOnDisk())
     logging.basicConfig(level=logging.INFO, stream=sys.stderr,
                         format="%(levelname)s %(name)s %(message)s")
     single_threaded()
