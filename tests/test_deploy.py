@@ -20,8 +20,9 @@ from dwlim_ops.sources.endpoints import _SERVICES
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 UNITS = DEPLOY / "systemd"
-SERVICE, BACKUP, TIMER = (UNITS / name for name in (
-    "dwlim@.service", "dwlim-backup@.service", "dwlim-backup@.timer"))
+SERVICE, BACKUP, DRIFT, *TIMERS = (UNITS / name for name in (
+    "dwlim@.service", "dwlim-backup@.service", "dwlim-drift@.service", "dwlim-backup@.timer",
+    "dwlim-drift@.timer"))
 GUIDE, THREATS = DEPLOY / "OPERATIONS.md", DEPLOY / "SECURITY.md"
 WORST_EXPOSURE = 2.0
 BIN = "/opt/dwlim/.venv/bin"
@@ -53,7 +54,7 @@ def units(tmp_path):
     """Writes the units with programs that are there, and one change; gives their paths."""
     def write(old="", new=""):
         paths = []
-        for unit in (SERVICE, BACKUP, TIMER):
+        for unit in (SERVICE, BACKUP, DRIFT, *TIMERS):
             text = re.sub(rf"{BIN}/\w+", sys.executable, unit.read_text())
             if unit == SERVICE:
                 assert old in text
@@ -96,7 +97,7 @@ def test_a_mistake_in_the_unit_would_be_noticed(analyze, units, old, new):
     assert analyze("verify", *units(old, new))[1] != ""
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_units_expose_little(analyze, units, number):
     code, said = analyze("security", "--offline=true", f"--threshold={round(10 * WORST_EXPOSURE)}",
                          units()[number])
@@ -168,6 +169,17 @@ def test_the_backup_reaches_no_network_and_waits_for_a_tick():
     assert "dwlim-backups" in found["StateDirectory"][0]
 
 
+def test_the_drift_report_has_the_secrets_of_the_daemon_and_is_no_failure_when_it_finds_some():
+    found, of_daemon = settings(DRIFT), settings(SERVICE)
+    for key in ("LoadCredential", "SetCredential", "Environment", "User"):
+        assert found[key] == of_daemon[key]
+    line = shlex.split(found["ExecStart"][0])
+    assert line[:3] == shlex.split(of_daemon["ExecStart"][0])[:3]
+    ((name, _),) = line_of(["dwlim", *line[4:]])
+    assert name == "models drift"
+    assert found["SuccessExitStatus"] == [str(cli_common.EXIT_DEGRADED)]
+
+
 def test_the_helper_runs_the_command_as_the_service_does(tmp_path):
     fake = tmp_path / "systemd-run"
     fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
@@ -230,7 +242,9 @@ def test_commands_in_the_text_are_ours_too():
 def test_from_nothing_to_running_takes_few_commands():
     steps = commands("From nothing to running")
     assert len(steps) < 10
-    assert steps[-1] == "systemctl enable --now dwlim@australia dwlim-backup@australia.timer"
+    assert steps[-1] == (
+        "systemctl enable --now dwlim@australia dwlim-backup@australia.timer "
+        "dwlim-drift@australia.timer")
     assert settings(SERVICE)["User"] == ["dwlim"]
     assert any(step.startswith("useradd") and step.endswith(" dwlim") for step in steps)
 
