@@ -45,6 +45,8 @@ FOLDER: Final = "cube"
 BRANCH: Final = "main"
 #: At a time. Each takes a thread, and services run under a limit of a few hundred.
 _MOST_REQUESTS: Final = 8
+#: What Icechunk says of a file that is not what was written, also while it writes others.
+_CORRUPT: Final = "Data corruption"
 _READING: Final = (icechunk.IcechunkError, OSError, KeyError, ValueError, RuntimeError, TypeError)
 
 
@@ -272,6 +274,8 @@ def _writing(where: str) -> Iterator[None]:
     try:
         yield
     except (icechunk.IcechunkError, OSError) as error:
+        if _CORRUPT in str(error):
+            raise _DamagedError(_first_line(error)) from error
         raise StoreError("the cube cannot be written", where=where, got=_first_line(error),
                          remedy="check free space, permissions and credentials") from error
 

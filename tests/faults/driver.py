@@ -73,14 +73,14 @@ def die_at_write(number: int) -> None:
 
 
 def child(root: Path, random: np.random.Generator, *, mean_writes: float, mean_s: float) -> int:
-    """Fork a replay that may be killed; its wait status."""
+    """Fork a replay that may be killed, surely not if the means are infinite; its wait status."""
     by_write = random.random() < 0.5
-    number, seconds = 1 + int(random.exponential(mean_writes)), random.exponential(mean_s)
+    number, seconds = random.exponential(mean_writes), random.exponential(mean_s)
     process = os.fork()
     if process == 0:
-        if by_write:
-            die_at_write(number)
-        else:
+        if by_write and np.isfinite(number):
+            die_at_write(1 + int(number))
+        elif np.isfinite(seconds):
             signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
         code = 1
         try:
@@ -126,7 +126,8 @@ def main(untouched: Path, folder: Path, n_kills: int, seed: int) -> None:
         shutil.copytree(untouched, root)
         done = False
         while not done and n_children < MOST_CHILDREN:
-            status = child(root, random, mean_writes=30.0, mean_s=1.0)
+            enough = np.inf if sum(killed.values()) >= n_kills else 1.0
+            status = child(root, random, mean_writes=30.0 * enough, mean_s=enough)
             n_children += 1
             if os.WIFSIGNALED(status):
                 killed["write" if os.WTERMSIG(status) == signal.SIGKILL else "time"] += 1

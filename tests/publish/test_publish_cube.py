@@ -247,6 +247,24 @@ def test_a_damaged_cube_is_made_anew(tmp_path, tmp_path_factory, monkeypatch, ki
     assert update(tmp_path / "cube", record) == []
 
 
+def test_damage_that_only_writing_meets_is_damage(tmp_path, tmp_path_factory, monkeypatch):
+    record = issues(*range(3))
+    update(tmp_path / "cube", record)
+    commit, calls = icechunk.Session.commit, []
+
+    def meets_damage_once(session, *arguments, **options):
+        calls.append(1)
+        if len(calls) == 1:
+            raise icechunk.IcechunkError("x I/O error |-> Data corruption detected")
+        return commit(session, *arguments, **options)
+
+    monkeypatch.setattr(icechunk.Session, "commit", meets_damage_once)
+    record |= issues(3)
+    (remark,) = update(tmp_path / "cube", record)
+    assert remark.startswith("the cube was damaged and is made anew")
+    assert content_sha256(tmp_path / "cube") == digest_of(tmp_path_factory, record)
+
+
 def test_damage_to_old_days_is_found_in_its_turn(tmp_path, tmp_path_factory, monkeypatch):
     monkeypatch.setattr(cube_layout, "BLOCK_DAYS", 16)
     update(tmp_path / "cube", issues(*range(16)))

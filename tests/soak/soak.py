@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -214,13 +215,10 @@ class Soak:
             broken += [f"{day} was never published" for day in missing]
             broken += laws.all_delivered(ledger, self.receiver.arrivals, region.GUARD)
             broken += laws.quarantine_is_explained(ledger, self._faulty)
-        os.environ.update(self.usual | {"HOME": str(self.folder)} | {
-            "EARTHDATA_TOKEN": self.net.earthdata.issue_token(self.net.world.now + SECRET_LIFE)})
-        session = Session(self.workspace)
-        try:
+        token = self.net.earthdata.issue_token(self.net.world.now + SECRET_LIFE)
+        ours = self.usual | {"HOME": str(self.folder), "EARTHDATA_TOKEN": token}
+        with patch.dict(os.environ, ours), closing(Session(self.workspace)) as session:
             found = examine(session, self.net.world.now)
-        finally:
-            session.close()
         broken += [f"health: {one}" for one in found if one.state == "failed"]
         comparison = self._compare(newest)
         # What is left of a fault in a day that no tick looks at any more is a difference, too.
