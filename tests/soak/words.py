@@ -2,7 +2,7 @@
 
 #: Parts of a workspace that grow with the record.
 MUST_GROW = frozenset({"published/daily", "published/cube", "published/stac", "published/basins",
-                       "published/alerts", "store/raw", "state"})
+                       "published/alerts", "store/raw", "store/cache", "state"})
 
 PANELS: dict[tuple[str, str], str] = {
     ("dwlim-service", "Daemon"): "Made up: the history says that every scrape was answered. A kill "
