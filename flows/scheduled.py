@@ -14,7 +14,7 @@ from dwlim_ops.session import Session
 from dwlim_ops.telemetry.logs import configure_logging, one_line
 from dwlim_ops.workspace import Workspace, only_writer
 from flows.daily import daily
-from flows.runtime import single_threaded
+from flows.runtime import give_memory_back, single_threaded
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ def tick(workspace: str) -> State[Any]:
     """
     configure_logging()
     single_threaded()
+    give_memory_back()
     place = Workspace(Path(workspace))
     try:
         with only_writer(place):

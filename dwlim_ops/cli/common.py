@@ -29,11 +29,12 @@ def open_session(root_folder: Path, *, writes: bool = True) -> Iterator["Session
     """The session of a workspace, which it alone may write to unless it only reads."""
     from dwlim_ops.config import read_config
     from dwlim_ops.session import Session
-    from flows.runtime import configure_prefect, single_threaded
+    from flows.runtime import configure_prefect, give_memory_back, single_threaded
 
     workspace = Workspace(root_folder)
     configure_prefect(workspace.root)
     single_threaded()
+    give_memory_back()
     read_config(workspace.config_file)
     with only_writer(workspace) if writes else nullcontext():
         session = Session(workspace)
