@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 from typing import Final
 
-#: Of glibc's malloc.h; a block from so many bytes on is given back to the system when it is freed.
+#: Of glibc's malloc.h: from so many bytes on a block goes back to the system when it is freed; and
+#: how many arenas there are.
 _M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
 _BLOCK_BYTES: Final = 2**20
 
 
@@ -43,12 +45,15 @@ def single_threaded() -> None:
 
 
 def give_memory_back() -> None:
-    """Freed arrays go back to the system at once.
+    """Freed memory goes back to the system, or is used again by whichever thread comes next.
 
-    By itself glibc raises the size from which they do so with every array that is freed, up to
-    32 MiB; what is smaller stays in a heap that small objects keep from shrinking, and a process
-    that ticks for months would hold ever more of it. Other C libraries are left as they are.
+    By itself glibc raises the size from which a freed array goes back with every array that is
+    freed, up to 32 MiB; what is smaller stays in a heap that small objects keep from shrinking. And
+    it gives threads heaps of their own, up to eight for each processor, where what one of them left
+    is of no use to another. A process that ticks for months would hold ever more of both. Other C
+    libraries are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _BLOCK_BYTES)
+        mallopt(_M_ARENA_MAX, 1)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -57,7 +57,8 @@ class Archive:
         Each granule is recorded as soon as it is stored, so that nothing is fetched twice. A
         malformed one is recorded as quarantined with its reason: it counts as absent and an older
         good version stays in force. A failed fetch is reported and tried again at the next tick.
-        A file that replaces a usable one counts as available from its fetch.
+        A file that replaces a usable one counts as available from its fetch. What was refused on
+        an earlier day is judged again.
         """
         named = source.name, source.stream
         seen = self.ledger.seen(*named)
@@ -98,7 +99,31 @@ class Archive:
                 len(received.content), received.validators.etag,
                 received.validators.last_modified, reason))
             fetched += 1
-        return IngestReport(*named, fetched, tuple(failed))
+        return IngestReport(*named, fetched + self._judge_again(source, retrieved_at),
+                            tuple(failed))
+
+    def _judge_again(self, source: Source, now: datetime) -> int:
+        """Take in what was refused on an earlier day and is right today; returns how many.
+
+        An hour that lay in the future of a clock that was slow has passed by then, and a newer
+        version of the software may read what an older one could not.
+        """
+        taken = 0
+        for refused in self.ledger.quarantined_now(source.name, source.stream):
+            if refused.retrieved_at.date() >= now.date():
+                continue
+            try:
+                reason = self._refusal(source, self.store.get(refused.sha256), refused.key,
+                                       refused.sha256, now.date())
+            except StoreError as error:   # it stays what it is: refused
+                _log.info("not judged again: %s", error)
+                continue
+            if not reason:
+                _log.info("no longer refused: %s/%s %s", source.name, source.stream, refused.key)
+                self.ledger.add_granule(replace(refused, available_at=now, retrieved_at=now,
+                                                quarantine_reason=""))
+                taken += 1
+        return taken
 
     def _refusal(self, source: Source, content: bytes, key: str, sha256: str,
                  not_after: date) -> str:

@@ -44,7 +44,8 @@ class Ledger:
         """Record a granule; one that is already recorded is left as it is."""
         c = granules.c
         same = sa.select(c.id).where(*(c[name] == getattr(granule, name) for name in (
-            "source", "stream", "key", "version", "sha256")), c.dropped_at.is_(None))
+            "source", "stream", "key", "version", "sha256", "quarantine_reason")),
+            c.dropped_at.is_(None))
         with self._transaction(writes=True) as connection:
             if connection.execute(same).first() is None:
                 connection.execute(sa.insert(granules), [vars(granule)])
@@ -105,10 +106,14 @@ class Ledger:
         with self._transaction() as connection:
             return [_granule(row) for row in connection.execute(query).mappings()]
 
-    def quarantined_now(self) -> list[Granule]:
-        """Refused granules that no later version of the same key has replaced, by key."""
+    def quarantined_now(self, source: str = "", stream: str = "") -> list[Granule]:
+        """Refused granules that no later version of the same key has replaced, by key; of one
+        stream or of all.
+        """
         c = granules.c
         newest = sa.select(sa.func.max(c.id)).group_by(c.source, c.stream, c.key)
+        if source:
+            newest = newest.where(c.source == source, c.stream == stream)
         query = sa.select(granules).where(c.id.in_(newest), c.quarantine_reason != "").order_by(
             c.source, c.stream, c.key)
         with self._transaction() as connection:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dwlim_ops.archive.archive import Archive
+from dwlim_ops.archive.archive import Archive, IngestReport
 from dwlim_ops.archive.raw import RawStore
 from dwlim_ops.contracts import NOT_KNOWN, Offer, Received, Validators
 from dwlim_ops.errors import ConfigError, MalformedInputError
@@ -142,6 +142,38 @@ def test_a_malformed_file_is_recorded_and_leaves_the_good_one_in_force(archive, 
     ingest(archive, source, START + 3 * DAY)
     assert values(archive, source, START + 3 * DAY)["A"] == 5.0
     assert ledger.quarantined_now() == []
+
+
+class OfFuture(FakeSource):
+    """Its one file is of the eleventh of January, which a slow clock takes for the future."""
+
+    def parse(self, content, offer_key, *, not_after):
+        if not_after < date(2020, 1, 11):
+            raise MalformedInputError("day in the future", where=offer_key, got="2020-01-11")
+        return super().parse(content, offer_key, not_after=not_after)
+
+
+def test_what_a_slow_clock_refused_is_taken_in_on_the_next_day_without_a_fetch(archive, ledger):
+    source = OfFuture({"A": b"1"})
+    ingest(archive, source)
+    later_that_day = START + timedelta(hours=2)
+    assert ingest(archive, source, later_that_day).fetched == 0
+    assert [one.key for one in ledger.quarantined_now()] == ["A"]
+    assert ingest(archive, source, START + DAY).fetched == 1
+    assert (ledger.quarantined_now(), source.fetched) == ([], ["A"])
+    for reader in (archive, afresh(archive)):
+        assert values(reader, source, START + DAY) == {"A": 1.0}
+        assert values(reader, source, later_that_day) is None
+    assert ingest(archive, source, START + 2 * DAY).fetched == 0
+
+
+def test_what_was_refused_and_is_not_kept_any_more_stays_refused(archive, ledger):
+    source = OfFuture({"A": b"1"})
+    ingest(archive, source)
+    (refused,) = ledger.quarantined_now()
+    archive.store.remove(refused.sha256)
+    assert ingest(archive, source, START + DAY) == IngestReport("gnss", "final", 0, ())
+    assert [one.key for one in ledger.quarantined_now()] == ["A"]
 
 
 def test_the_first_good_version_after_a_bad_one_keeps_its_time_of_release(archive):
