@@ -109,10 +109,13 @@ class _Solver:
 
     The errors of simulated cells were measured in mm, so the variance of unit weight, which says
     how far the prior and the formal errors are off, is that of the stations and not of the cells.
+    The noise that stations share, as the space-time model has it, weighs nothing (the paper's
+    errors are independent) but enters the sigma of the water.
     """
 
     beta: float
     variance_factor: float
+    shared_noise_mm2: Array
 
     @classmethod
     def of(cls, session: Session, known: Known, data: DayData) -> "_Solver":
@@ -120,14 +123,18 @@ class _Solver:
         stations, of_basins = data.by_method["tragnss"], session.basin_inversion(known.checked)
         beta = session.beta(of_basins, stations.up_mm, stations.sigma_mm)
         alone = estimate(of_basins, stations.up_mm, stations.sigma_mm, beta=beta, posterior=False)
-        return cls(beta, float(alone.variance_factor))
+        noise = session.space_time(known.checked).model.shared_noise_covariance()
+        n_cells = stations.up_mm.size - len(noise)
+        return cls(beta, float(alone.variance_factor), np.pad(noise, (0, n_cells)))
 
     def __call__(self, inversion: Inversion, points: PointData) -> Estimate:
         """Estimate of a method; without a covariance of cells its own misfit scales the errors."""
         if points.covariance_mm2 is None:
-            return estimate(inversion, points.up_mm, points.sigma_mm, beta=self.beta)
+            return estimate(inversion, points.up_mm, points.sigma_mm, beta=self.beta,
+                            unweighted_covariance_mm2=self.shared_noise_mm2)
         return estimate(inversion, points.up_mm, points.sigma_mm, beta=self.beta,
                         shared_covariance_mm2=points.covariance_mm2 / self.variance_factor,
+                        unweighted_covariance_mm2=self.shared_noise_mm2,
                         variance_factor=self.variance_factor)
 
 

@@ -108,6 +108,11 @@ def test_the_errors_of_cells_enter_as_measured_and_those_of_stations_by_their_mi
                                gain @ points.up_mm[used], rtol=1e-6, atol=1e-6)
     posterior = unit / beta**2 * (basins.prior_variance
                                   - np.einsum("ij,ji->i", gain, basins.influence[used]))
+    noise = session.space_time(known.checked).model.shared_noise_covariance()
+    stations = np.flatnonzero(used[:synthetic.N_STATIONS])
+    of_stations = gain[:, :stations.size]
+    posterior += np.einsum("ij,jk,ik->i", of_stations, noise[np.ix_(stations, stations)],
+                           of_stations)
     np.testing.assert_allclose(made.basin_sigma_mm["dwlim"], np.sqrt(posterior), rtol=1e-6)
     assert made.estimates["dwlim"].variance_factor == unit
 

@@ -8,6 +8,11 @@ With P = (L'L)^-1 the minimum is x = P G' a, where (G P G' + beta^2 E) a = d and
 covariance, diag(sigma^2) in the paper. That is one small system (m data) in place of one of n
 cells; the posterior, the resolution and the leave-one-out residuals come from the same factor.
 
+A solution that weighs its data by diag(sigma^2) does not see what the errors of neighbours have in
+common, and neither does its posterior: means of basins are then said to be twice as sure as they
+are. With C = G P G' + beta^2 E, errors of covariance N that the weights leave out add
+P G' C^-1 N C^-1 G P to the covariance of x.
+
 Beta belongs to the units of sigma and x. Here both are mm. The paper's beta = 0.01 belongs to the
 unweighted form: sigma = 1, displacement and water in one and the same unit of length.
 """
@@ -133,13 +138,15 @@ def estimate(
     *,
     beta: float,
     shared_covariance_mm2: Array | None = None,
+    unweighted_covariance_mm2: Array | None = None,
     variance_factor: float | None = None,
     posterior: bool = True,
 ) -> Estimate:
     """Water storage of one day; `up_mm` and `sigma_mm` have shape (m,); see `estimate_many`."""
     days = estimate_many(
         inversion, up_mm[None], sigma_mm, beta=beta, posterior=posterior,
-        shared_covariance_mm2=shared_covariance_mm2, variance_factor=variance_factor,
+        shared_covariance_mm2=shared_covariance_mm2,
+        unweighted_covariance_mm2=unweighted_covariance_mm2, variance_factor=variance_factor,
     )
     return Estimate(**{field.name: getattr(days, field.name)[0] for field in fields(Estimate)})
 
@@ -151,6 +158,7 @@ def estimate_many(
     *,
     beta: float,
     shared_covariance_mm2: Array | None = None,
+    unweighted_covariance_mm2: Array | None = None,
     variance_factor: float | None = None,
     posterior: bool = True,
 ) -> Estimate:
@@ -172,6 +180,9 @@ def estimate_many(
         Weight of the smoothness, see the module.
     shared_covariance_mm2 : numpy.ndarray, optional
         Error covariance between points, shape (m, m), added to diag(sigma^2).
+    unweighted_covariance_mm2 : numpy.ndarray, optional
+        Error covariance between points, shape (m, m), that changes no estimate: it enters the
+        sigma of the water storage alone, whatever the variance of unit weight.
     variance_factor : float, optional
         Variance of unit weight. By default each day's own, d'(S / beta^2 + E)^-1 d / m.
     posterior : bool
@@ -208,6 +219,10 @@ def estimate_many(
             out.leave_one_out_sigma_mm[place] = np.sqrt(
                 out.variance_factor[group.days, None] / determined.inverse_diagonal) / beta
             _store(out, inversion, group.days, determined, beta)
+            if unweighted_covariance_mm2 is not None:
+                carried = _carried_sigma_mm(system.gain, unweighted_covariance_mm2[
+                    np.ix_(group.points, group.points)])
+                out.sigma_mm[group.days] = np.hypot(out.sigma_mm[group.days], carried)
     np.matmul(coefficients, inversion.influence, out=out.twsa_mm)
     np.subtract(up_mm, coefficients @ inversion.data_covariance, out=out.residual_mm)
     return out
@@ -246,6 +261,12 @@ def _blank(shape: tuple[int, ...], n_unknowns: int, posterior: bool) -> Estimate
         variance_factor=fill(n_days),
         degrees_of_freedom=fill(n_days, wanted=posterior),
     )
+
+
+def _carried_sigma_mm(gain: Array, covariance_mm2: Array) -> Array:
+    """Standard deviation that errors of the k points bring into the unknowns, (n,)."""
+    variance = np.einsum("ij,ij->j", gain, covariance_mm2 @ gain)
+    return np.sqrt(np.maximum(variance, 0.0))
 
 
 def _store(

@@ -162,6 +162,14 @@ class Remainder:
         return solution
 
     @property
+    def gain(self) -> Array:
+        """As `System.gain` for the kept points only."""
+        rows = self._whitened(self.system.inverse[self.removed])
+        of_removed = self._whitened(self.system.gain[self.removed])
+        gain: Array = (self.system.gain - rows.T @ of_removed)[~self.removed]
+        return gain
+
+    @property
     def determined(self) -> Determined:
         """What the kept points determine."""
         system, kept = self.system, ~self.removed

@@ -239,6 +239,12 @@ class SpaceTimeModel:
         """Variance of the water of a unit cell on a day before any data, mm^2."""
         return float(sum((p.sigma * p.factor(day))**2 for p in self._water))
 
+    def shared_noise_covariance(self) -> Array:
+        """What stations have in common on one day and is no water, (m, m), mm^2."""
+        regional, common = self.settings.regional_noise_sigma_mm, self.settings.common_mode_sigma_mm
+        covariance: Array = regional**2 * self.noise_loading @ self.noise_loading.T + common**2
+        return covariance
+
     def noise_variance(self, sigma_mm: Array) -> Array:
         """Variance of what a station has for itself alone, shape of `sigma_mm`, mm^2."""
         coloured = sum(p.sigma**2 for p in self._station if p.harmonic >= 0)

@@ -67,6 +67,36 @@ def test_agrees_with_the_normal_equations(small, data, shared, missing):
     assert result.resolution_km == pytest.approx(np.sqrt(area / shares), rel=1e-7)
 
 
+def test_errors_that_weigh_nothing_are_carried_into_sigma_by_the_gain(small, data):
+    up, sigma, common = data
+    up = up.copy()
+    up[4] = np.nan
+    kept = np.isfinite(up)
+    options = {"beta": BETA, "variance_factor": 1.3}
+    blind = daily.estimate(small.inversion, up, sigma, **options)
+    seeing = daily.estimate(small.inversion, up, sigma, unweighted_covariance_mm2=common, **options)
+    each = np.eye(up.size)[kept]
+    each[:, ~kept] = np.nan
+    gain = daily.estimate_many(small.inversion, each, sigma, **options, posterior=False).twsa_mm
+    carried = np.diag(gain.T @ common[np.ix_(kept, kept)] @ gain)
+    assert relative(seeing.sigma_mm**2, blind.sigma_mm**2 + carried) < 1e-9
+    assert carried.max() > 0.05 * (blind.sigma_mm**2).max()
+    for name in ("twsa_mm", "leave_one_out_mm", "leave_one_out_sigma_mm", "variance_factor"):
+        assert np.array_equal(getattr(seeing, name), getattr(blind, name), equal_nan=True)
+
+
+def test_sigma_holds_the_error_of_a_truth_whose_noise_is_shared(small, data):
+    _, sigma, common = data
+    random, n_draws = np.random.default_rng(3), 4000
+    n_cells = small.laplacian.shape[0]
+    truth = np.linalg.solve(small.laplacian, random.normal(size=(n_cells, n_draws))).T / BETA
+    noise = random.multivariate_normal(np.zeros(sigma.size), np.diag(sigma**2) + common, n_draws)
+    found = daily.estimate_many(small.inversion, truth @ small.design.T + noise, sigma, beta=BETA,
+                                variance_factor=1.0, unweighted_covariance_mm2=common)
+    spread = ((found.twsa_mm - truth) / found.sigma_mm).std(axis=0)
+    assert np.abs(spread - 1.0).max() < 0.06
+
+
 def test_leave_one_out_equals_refits(small, data):
     up, sigma, _ = data
     result = daily.estimate(small.inversion, up, sigma, beta=BETA)
@@ -125,7 +155,8 @@ def test_many_days_equal_single_days(small, data, shared, varying, posterior):
     if varying:
         errors *= np.array([1, 1, 1, 2, 2, 1, 1, 3])[:, None]
     options = {
-        "beta": BETA, "posterior": posterior, "shared_covariance_mm2": common if shared else None
+        "beta": BETA, "posterior": posterior, "shared_covariance_mm2": common if shared else None,
+        "unweighted_covariance_mm2": None if shared else common,
     }
     together = daily.estimate_many(small.inversion, days, errors if varying else sigma, **options)
     for day in range(len(days)):

@@ -169,6 +169,13 @@ def test_the_likelihood_is_that_of_the_whole_gaussian(case) -> None:
     assert total == pytest.approx(expected, rel=1e-9)
 
 
+def test_shared_noise_looks_like_a_load_and_has_the_common_mode(case) -> None:
+    seen = case.design @ case.prior @ case.design.T
+    expected = (SETTINGS.regional_noise_sigma_mm**2 * seen / np.diag(seen).mean()
+                + SETTINGS.common_mode_sigma_mm**2)
+    np.testing.assert_allclose(case.model.shared_noise_covariance(), expected, rtol=1e-9)
+
+
 def test_a_cut_run_gives_the_same_bits(case) -> None:
     whole = filtered(case)[-1]
     state = case.model.initial(DAYS[0])
