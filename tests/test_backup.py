@@ -24,6 +24,9 @@ from dwlim_ops.errors import BusyError, ConfigError, MalformedInputError, StoreE
 from dwlim_ops.state.ledger import Ledger
 from dwlim_ops.workspace import Workspace, only_writer
 
+#: Whole ticks of a workspace.
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2017, 1, 3, tzinfo=UTC)
 
 

@@ -11,6 +11,9 @@ from synthetic import published_files
 from dwlim_ops.contracts import GNSS_FLAGS
 from dwlim_ops.products import encode
 
+#: Whole ticks of a workspace.
+pytestmark = pytest.mark.slow
+
 BEFORE, AFTER = "2016-12-20T18:00:00Z", "2016-12-21T18:00:00Z"
 NEW_DAY = "2016-12-19"
 

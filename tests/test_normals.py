@@ -24,6 +24,9 @@ from dwlim_ops.publish import tree
 from dwlim_ops.reconcile import observe, plan
 from dwlim_ops.reproduction import reproduce
 
+#: Whole ticks of a workspace.
+pytestmark = pytest.mark.slow
+
 LATER = AS_OF + timedelta(hours=2)
 BEFORE = DAY - timedelta(days=1)
 NAMES = ("twsa_standardized_anomaly", "twsa_percentile")

@@ -15,6 +15,9 @@ from dwlim_ops.products import checks, encode
 from dwlim_ops.products.daily import QUALITY_FLAGS
 from dwlim_ops.reconcile import observe, plan
 
+#: Whole ticks of a workspace.
+pytestmark = pytest.mark.slow
+
 LATER = AS_OF + timedelta(hours=2)
 BEFORE = DAY - timedelta(days=1)
 

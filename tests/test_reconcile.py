@@ -15,6 +15,9 @@ from dwlim_ops.reconcile import ingest, observe, plan
 from dwlim_ops.simulate.bundle import write_bundle
 from dwlim_ops.simulate.store import promote
 
+#: Whole ticks of a workspace.
+pytestmark = pytest.mark.slow
+
 LATER = AS_OF + timedelta(hours=2)
 LAST_DAYS = [DAY - timedelta(days=4 - number) for number in range(5)]
 

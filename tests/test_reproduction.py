@@ -16,6 +16,9 @@ from dwlim_ops.simulate.bundle import write_bundle
 from dwlim_ops.simulate.store import promote
 from dwlim_ops.workspace import Workspace
 
+#: Whole ticks of a workspace.
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND = (f"twsa_{synthetic.REGION}_{DAY:%Y%m%d}_r{revision:02d}" for revision in (0, 1))
 
 

@@ -15,6 +15,9 @@ from dwlim_ops.errors import ContractError, StoreError
 from dwlim_ops.simulate.bundle import WEIGHTS
 from dwlim_ops.tick import TickReport, begin, combine, finish
 
+#: Whole ticks of a workspace.
+pytestmark = pytest.mark.slow
+
 
 def test_the_ledger_keeps_every_tick(ticked, open_session):
     session = open_session(ticked)

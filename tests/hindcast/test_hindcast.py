@@ -28,6 +28,9 @@ from dwlim_ops.reconcile import observe
 from dwlim_ops.verify.alert_report import Thresholds, Tried
 from dwlim_ops.verify.alert_scores import Spell
 
+#: Years of a workspace are replayed.
+pytestmark = pytest.mark.slow
+
 TRAINING = Span(first=date(2015, 1, 1), last=date(2015, 12, 31))
 TEST = Span(first=date(2016, 1, 1), last=date(2016, 12, 31))
 FEW = HindcastSettings(on_probabilities=(0.4, 0.7), off_probabilities=(0.2,), dwell_days=(3,))

@@ -24,6 +24,9 @@ from dwlim_ops.publish import cube, cube_layout
 from dwlim_ops.publish.cube import CubeSettings, content_sha256
 from dwlim_ops.publish.cube_layout import in_words
 
+#: A repository is written for each test.
+pytestmark = pytest.mark.slow
+
 SETTINGS = CubeSettings()
 
 
@@ -205,7 +208,6 @@ def test_an_end_within_the_transaction_changes_nothing(tmp_path, tmp_path_factor
     assert content_sha256(tmp_path) == expected
 
 
-@pytest.mark.slow
 def test_a_killed_refresh_leaves_the_snapshot_before_and_the_next_one_completes_it(tmp_path):
     driver = Path(__file__).parent / "killed_cube.py"
     path = os.pathsep.join([str(Path(cube_days.__file__).parent), str(Path.cwd())])
