@@ -123,9 +123,12 @@ def atmospheric_loading_up_mm(
     if not known.any():
         raise ContractError("no time to refer the pressure to", where="atmospheric_loading_up_mm",
                             expected="a time with pressure in every cell")
-    anomaly_pa = pressure_pa - pressure_pa[known].mean(axis=0)
-    water_mm = anomaly_pa * (grid.land_fraction[grid.domain] * WATER_MM_PER_PA)
-    return water_mm @ _responses(longitude_deg, latitude_deg, grid, frame).T
+    # Displacement is linear in pressure: that of the mean pressure is the mean displacement, and
+    # no second array of all cells and times is needed.
+    water_mm_per_pa = grid.land_fraction[grid.domain] * WATER_MM_PER_PA
+    responses = _responses(longitude_deg, latitude_deg, grid, frame) * water_mm_per_pa
+    up_mm: Array = pressure_pa @ responses.T
+    return up_mm - up_mm[known].mean(axis=0)
 
 
 def _responses(longitude_deg: ArrayLike, latitude_deg: ArrayLike, grid: Grid, frame: Frame

@@ -63,15 +63,15 @@ class DayEstimates:
     remarks: dict[str, str]
 
 
-def day_data(session: Session, known: Known, day: date) -> DayData:
+def day_data(session: Session, known: Known, day: date, *, simulated: bool = True) -> DayData:
     """Displacement of the day's stations, and of the cells without one where they are simulated.
 
-    `dwlim` is missing without forcing.
+    `dwlim` is missing without forcing, and where nobody wants cells `simulated`.
     """
     row, checked = known.row(day), known.checked
     up = usable_up_mm(checked.isel(time=[row]))[0]
     sigma = session.station_sigma_mm(checked)[row]
-    simulated = _simulate(session, known, day)
+    cells = _simulate(session, known, day) if simulated else None
     n_cells = session.geometry.cells[0].size if session.simulator is not None else 0
     observed = session.geometry.holding_cell(
         checked["longitude_deg"].values, checked["latitude_deg"].values)[np.isfinite(up)]
@@ -79,9 +79,9 @@ def day_data(session: Session, known: Known, day: date) -> DayData:
     absent = np.full(n_cells, np.nan)
     by_method = {"tragnss": PointData(np.concatenate([up, absent]),
                                       np.concatenate([sigma, absent]))}
-    if simulated is not None:
-        by_method["dwlim"] = _with_cells(session, up, sigma, simulated, unobserved)
-    return DayData(by_method, unobserved, simulated)
+    if cells is not None:
+        by_method["dwlim"] = _with_cells(session, up, sigma, cells, unobserved)
+    return DayData(by_method, unobserved, cells)
 
 
 def _with_cells(session: Session, up: Array, sigma: Array, simulated: Simulated,
@@ -233,7 +233,7 @@ def _daily_series(session: Session, known: Known, days: Sequence[date], methods:
     of_basins = session.basin_inversion(known.checked)
     rows: dict[str, list[tuple[date, Estimate, Estimate | None]]] = {}
     for number, day in enumerate(days, start=1):
-        data = day_data(session, known, day)
+        data = day_data(session, known, day, simulated="dwlim" in methods)
         solve = _Solver.of(session, known, data)
         for method, points in data.by_method.items():
             if method not in methods:
@@ -293,7 +293,7 @@ def _daily_left_out(session: Session, known: Known, days: Sequence[date], method
     of_basins, n_stations = session.basin_inversion(known.checked), known.checked.sizes["station"]
     rows: dict[str, list[tuple[date, Array, Array]]] = {}
     for number, day in enumerate(days, start=1):
-        data = day_data(session, known, day)
+        data = day_data(session, known, day, simulated="dwlim" in methods)
         solve = _Solver.of(session, known, data)
         for method, points in data.by_method.items():
             if method not in methods:

@@ -104,14 +104,13 @@ def with_own_loading(
     grid = land_grid(*land_share())
     days = np.union1d(loading["time"].values, pressure["time"].values)
     wide = loading.reindex(time=days)
-    values = pressure["pressure_pa"].reindex(time=days).values
+    values = pressure["pressure_pa"].values
     known = np.isfinite(values).all(axis=1)
     if not known.any():
         return loading, days[:0]
     own = np.full(wide["ntal_up_mm"].shape, np.nan)
-    own[known] = atmospheric_loading_up_mm(
-        values[known], grid, longitude_deg, latitude_deg,
-        reference=np.ones(int(known.sum()), dtype=bool), frame=frame)
+    own[np.isin(days, pressure["time"].values)] = atmospheric_loading_up_mm(
+        values, grid, longitude_deg, latitude_deg, reference=known, frame=frame)
     service = wide["ntal_up_mm"].values
     both = np.isfinite(own) & np.isfinite(service)
     enough = both.sum(axis=0) >= LEAST_COMMON_DAYS

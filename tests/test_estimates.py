@@ -117,6 +117,21 @@ def test_the_errors_of_cells_enter_as_measured_and_those_of_stations_by_their_mi
     assert made.estimates["dwlim"].variance_factor == unit
 
 
+def test_cells_are_simulated_only_for_the_estimate_that_wants_them(served, open_session,
+                                                                   monkeypatch):
+    session = open_session(served)
+    known = observe(session, AS_OF)
+
+    def refuse(*_):
+        raise AssertionError("simulated for nobody")
+
+    monkeypatch.setattr(type(session.simulator), "simulate", refuse)
+    made = estimate_series(session, known, DAYS[:1], methods=["tragnss"], progress=silent)
+    assert set(made) == {"tragnss"}
+    with pytest.raises(AssertionError, match="for nobody"):
+        estimate_series(session, known, DAYS[:1], methods=["dwlim"], progress=silent)
+
+
 def test_the_paper_takes_simulated_cells_as_they_are(served, open_session):
     content = synthetic.tomllib_of(served)
     content["inversion"] = {"beta": "paper", "sigma": "unit", "minimum_stations": 5}

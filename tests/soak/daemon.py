@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -53,7 +54,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.soak.worker", str(self.root)], cwd=ROOT,
                 env=self._environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                text=True)
+                text=True, start_new_session=True)
         self.n_starts += 1
         self._port = self._answer()["port"]
 
@@ -75,7 +76,9 @@ class Worker:
             return answer.read().decode()
 
     def _kill(self) -> int:
-        self._process.kill()
+        """With all that it has made: the tick that runs, decoders of files."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.stdout.close()
         with suppress(BrokenPipeError):
             self._process.stdin.close()

@@ -189,19 +189,23 @@ def stretch(days: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def flatness(days: Sequence[dict[str, Any]]) -> str:
-    """Memory, files and threads of the worker over its longest life, and the time of a tick."""
+    """Memory, files and threads of the daemon over its longest life, and of the ticks therein."""
     longest = stretch(days)
     warm = longest[min(WARM_UP_TICKS, len(longest) // 4):]
     if len(warm) < LEAST_TICKS:
         return f"No process has lived for {LEAST_TICKS} ticks after warming up."
-    about = (f"Process {longest[0]['process']}: {len(longest)} ticks, {longest[0]['now'][:10]} to "
+    about = (f"Daemon {longest[0]['process']}: {len(longest)} ticks, {longest[0]['now'][:10]} to "
              f"{longest[-1]['now'][:10]}; after {len(longest) - len(warm)} ticks of warming up "
              f"{len(warm)}.")
     rows = []
     for title, key, scale, unit in (
-            ("Resident memory", "rss_bytes", 1024.0, "KiB"),
-            ("Open files", "n_open_files", 1.0, ""), ("Threads", "n_threads", 1.0, ""),
-            ("Python objects", "n_objects", 1.0, "")):
+            ("Daemon: resident memory", "rss_bytes", 1024.0, "KiB"),
+            ("Daemon: open files", "n_open_files", 1.0, ""),
+            ("Daemon: threads", "n_threads", 1.0, ""),
+            ("Daemon: Python objects", "n_objects", 1.0, ""),
+            ("Tick: most memory", "tick_peak_bytes", 1024.0, "KiB"),
+            ("Tick: open files at its end", "tick_n_open_files", 1.0, ""),
+            ("Tick: threads at its end", "tick_n_threads", 1.0, "")):
         values = np.array([one["figures"][key] for one in warm], float) / scale
         rows.append((title, f"{values.min():,.0f} to {values.max():,.0f} {unit}",
                      _growth(slope(values), unit)))
