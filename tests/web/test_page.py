@@ -251,6 +251,35 @@ def test_a_link_shows_the_same_again(rich, read):
     assert reader.page.is_checked("#layer-twsa")
 
 
+#: As the quality control words them (`qc.screening`, `qc.comparison`), and in Chinese.
+REASONS = {
+    "12.3 deg from the region": "距区域 12.3 度",
+    "formal error 7.1 mm": "形式误差 7.1 毫米",
+    "only 12 usable days": "仅有 12 天可用",
+    "record of only 34 days": "记录仅 34 天",
+    "scatter 15.0 mm": "离散度 15.0 毫米",
+    "annual term of 4.2 mm, 130 days from that of its neighbours (3.1 mm); residual of 2.0 mm in "
+    "phase with the year's temperature (correlation -0.81)":
+        "年周期项 4.2 毫米，与邻近测站（3.1 毫米）相差 130 天; "
+        "残差 2.0 毫米，与年温度同相（相关系数 -0.81）",
+    "a reason that nobody translated": "a reason that nobody translated",
+}
+
+
+def test_reasons_for_leaving_a_station_out_are_translated(rich, read):
+    for path in (rich.published / "web/grids").glob("*.json"):
+        facts = json.loads(path.read_text())
+        first, *_ = facts["stations"]
+        facts["stations"] = [first | {"id": f"S{number}", "state": "excluded", "reason": reason,
+                                      "flags": []} for number, reason in enumerate(REASONS)]
+        path.write_text(json.dumps(facts))
+    for language, expected in (("en", list(REASONS)), ("zh", list(REASONS.values()))):
+        reader = read(rich, fragment=f"#lang={language}")
+        cells = reader.page.locator("[data-station] td:nth-child(3)")
+        expect(cells).to_have_count(len(REASONS))
+        assert cells.all_text_contents() == expected
+
+
 def test_without_the_optional_files(plain, read):
     reader = read(plain, fragment="#layer=percentile&basin=7")
     assert reader.page.locator("#layers input").count() == 2

@@ -1,7 +1,10 @@
 """What the page reads decodes to what the product holds."""
 
+import inspect
 import json
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from dwlim_ops.contracts import GNSS_FLAGS
 from dwlim_ops.geometry import make_grid, read_basins
+from dwlim_ops.publish import page_data
 from dwlim_ops.publish.page_data import (
     LAYERS,
     MISSING,
@@ -26,6 +30,7 @@ from dwlim_ops.publish.page_data import (
     legend_step,
     to_json,
 )
+from dwlim_ops.qc import comparison, screening
 
 QUALITY = {"low_resolution": 1, "outside_land": 32}
 
@@ -184,3 +189,16 @@ def test_the_index_counts_lateness_from_the_usual_delay():
     assert index["thresholds"]["day_late_days"] == 5.0
     assert index["thresholds"]["day_stale_days"] == 12.0
     assert index["region"] == "r"
+
+
+def test_the_reasons_are_those_of_the_quality_control():
+    """Every wording in the source of the checks has a translation."""
+    table = (Path(page_data.__file__).parent / "web/js/zh.js").read_text()
+    wordings = set(re.findall(r'^ +"([^"]*\{a\}[^"]*)":', table, re.MULTILINE))
+    own = inspect.getsource(screening.screen_stations)
+    theirs = "".join(map(inspect.getsource, (comparison.reversed_phase,
+                                             comparison.thermal_residual)))
+    said = [re.sub(r"\{[^{}]+\}", "{}", text) for text in (
+        *re.findall(r'f"([^"]+)"', own),
+        *("".join(re.findall(r'f"([^"]+)"', part)) for part in theirs.split("def ")[1:]))]
+    assert {re.sub(r"\{.\}", "{}", one) for one in wordings} == set(said)

@@ -28,6 +28,18 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
+/** Reasons that the software worded, in the reader's language; an unknown one as it is. */
+export const reasonText = (reason) => reason.split("; ").map(oneReason).join("; ");
+
+function oneReason(reason) {
+  for (const [wording, text] of Object.entries(words.reasons ?? {})) {
+    const literal = wording.replace(/[.()]/g, "\\$&");
+    const found = reason.match(`^${literal.replace(/\{(\w)\}/g, "(?<$1>[-\\d.]+)")}$`);
+    if (found) return text.replace(/\{(\w)\}/g, (_, name) => found.groups[name]);
+  }
+  return reason;
+}
+
 /** A number with a true minus sign; a dash where there is none. */
 export function number(value, decimals = 1, signed = false) {
   if (value === null || value === undefined) return "–";

@@ -4,7 +4,7 @@ import { colourOfCategory } from "./colours.js";
 import { Cursor } from "./cursor.js";
 import { find } from "./dom.js";
 import { drawGraticule } from "./graticule.js";
-import { t } from "./i18n.js";
+import { reasonText, t } from "./i18n.js";
 import { paint } from "./raster.js";
 
 const { L } = window;
@@ -143,9 +143,9 @@ export class WaterMap {
 
 const rank = ({ state }) => ["absent", "excluded", "used"].indexOf(state);
 
-/** Why a station is not used, with a colon before it; the reasons of our own are translated. */
+/** Why a station is not used, with a colon before it. */
 export function why({ reason, flags }) {
-  const words = [reason, ...flags.map((flag) => t(flag))].filter(Boolean);
+  const words = [reasonText(reason), ...flags.map((flag) => t(flag))].filter(Boolean);
   return words.length ? `: ${words.join(", ")}` : "";
 }
 
