@@ -1,5 +1,6 @@
 """Readers of gridded files, daily means, regridding and the height of the pressure."""
 
+import gc
 import subprocess
 import sys
 import threading
@@ -335,6 +336,31 @@ def test_the_libraries_of_the_formats_stay_out_of_the_main_process():
         "import pyproj\n")
     sample = str(DATA / "era5-single-level-scalar-time.grib")
     subprocess.run([sys.executable, "-c", program, sample], check=True)
+
+
+def test_a_plain_script_decodes_and_runs_once(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import pathlib, sys\n"
+        "from dwlim_ops.sources.formats.grids.read import read_grid\n"
+        "print('begun')\n"
+        "data = read_grid(pathlib.Path(sys.argv[1]).read_bytes(), where='x')\n"
+        "print(sorted(data.data_vars))\n")
+    done = subprocess.run([sys.executable, script, DATA / "era5-single-level-scalar-time.grib"],
+                          check=True, capture_output=True, text=True, timeout=120)
+    begun, variables = done.stdout.splitlines()
+    assert begun == "begun"
+    assert variables == "['2t']"
+    assert done.stderr == ""
+
+
+def test_the_child_ends_with_its_reader():
+    reader = IsolatedReader()
+    reader.read(read_netcdf, new_layout(), where="x")
+    child = reader._child
+    del reader
+    gc.collect()
+    assert child.poll() is not None
 
 
 def read_of(reader, decode, content):

@@ -3,29 +3,33 @@
 Of 4,559 files with a few changed bytes, netCDF4 and ecCodes looped for ever on 6 and crashed on 2.
 """
 
-import multiprocessing
-import signal
+import os
+import subprocess
+import sys
 import threading
+import weakref
 from collections.abc import Callable
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import Final
 
 import xarray as xr
 
 from dwlim_ops.errors import DwlimError, MalformedInputError, StoreError
+from dwlim_ops.sources.formats.grids import decoding
 
 Decoder = Callable[..., xr.Dataset]
 
 LIMIT_S: Final = 300.0
 _START_S: Final = 60.0
-_OF_LIBRARIES: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError,
-                        OSError, RuntimeError, TypeError, ValueError)
 _REMEDY: Final = "get the file again; if it comes the same, tell the provider"
 
 
 class IsolatedReader:
     """One child process that decodes files, started at the first file and after each mishap.
+
+    It is a program of its own and not a child of `multiprocessing`, which would import the main
+    module again: seconds for a command of Prefect's, and an endless loop for a plain script.
 
     Parameters
     ----------
@@ -36,7 +40,7 @@ class IsolatedReader:
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self._limit_s = limit_s
         self._lock = threading.Lock()
-        self._child: BaseProcess | None = None
+        self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
 
     def read(self, decode: Decoder, content: bytes, *, where: str) -> xr.Dataset:
@@ -75,14 +79,16 @@ class IsolatedReader:
             self._stop()
 
     def _ready(self) -> Connection:
-        if self._pipe is None or self._child is None or not self._child.is_alive():
+        if self._pipe is None or self._child is None or self._child.poll() is not None:
             self._stop()
-            context = multiprocessing.get_context("spawn")
-            self._pipe, other = context.Pipe()
-            self._child = context.Process(target=_serve, args=(other,), daemon=True)
-            self._child.start()
-            other.close()
+            self._pipe, other = Pipe()
             try:
+                with other:
+                    self._child = subprocess.Popen(  # noqa: S603  a module of ours
+                        [sys.executable, "-P", "-m", decoding.__name__, str(other.fileno())],
+                        pass_fds=[other.fileno()], stdin=subprocess.DEVNULL,
+                        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+                self._ends = weakref.finalize(self, _end, self._child)
                 if not self._pipe.poll(_START_S):
                     raise TimeoutError(f"no answer after {_START_S:g} s")
                 self._pipe.recv()
@@ -98,26 +104,13 @@ class IsolatedReader:
         if self._pipe is not None:
             self._pipe.close()
         if self._child is not None:
-            self._child.kill()
-            self._child.join()
+            self._ends()
         self._pipe, self._child = None, None
 
 
-def _serve(pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pipe.send("ready")
-    while True:
-        try:
-            decode, content, where = pipe.recv()
-        except EOFError:
-            return
-        try:
-            answer: xr.Dataset | DwlimError | str = decode(content, where=where)
-        except DwlimError as error:
-            answer = error
-        except _OF_LIBRARIES as error:
-            answer = repr(error)[:300]
-        pipe.send(answer)
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
 
 
 def _undecodable(what: str, where: str, got: str) -> MalformedInputError:
