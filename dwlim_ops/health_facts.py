@@ -6,12 +6,11 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from dwlim_ops.errors import StoreError
-from dwlim_ops.products.revisions import revision_leads, statistics
 from dwlim_ops.state.alert_ledger import AlertLedger
 from dwlim_ops.state.health_queries import (
     Issued,
@@ -19,6 +18,7 @@ from dwlim_ops.state.health_queries import (
     issued,
     newest_basin_values,
     remembered_drift,
+    remembered_revision_errors,
     ticks_by_outcome,
 )
 from dwlim_ops.state.ledger import Ledger
@@ -34,9 +34,6 @@ from dwlim_ops.telemetry.facts import (
 )
 from dwlim_ops.telemetry.metrics import VERDICTS
 from dwlim_ops.workspace import Workspace
-
-#: The error of the newest day is that of so many days.
-ERROR_DAYS: Final = 120
 
 
 @dataclass(eq=False)
@@ -74,7 +71,10 @@ def gather(ledger: Ledger, region: str, workspace: Workspace) -> Facts:
         ticks=ticks_by_outcome(ledger)[1],
         retrieved_s={key: at.timestamp() for key, (at, _) in streams.items()},
         refused={name: refused[name] for name in {key[0] for key in streams} | set(refused)},
-        published=_published(ledger, numbers), revision_error=_revision_error(ledger, numbers),
+        published=_published(ledger, numbers), revision_error={
+            (one["basin"], one["method"], one["lead_days"]):
+            RevisionError(one["rms_mm"], one["z_deviation"], one["n_days"])
+            for one in remembered_revision_errors(ledger)},
         disk=_disk(workspace, None))
 
 
@@ -145,17 +145,6 @@ def size_of(folder: Path) -> int:
             except OSError:
                 continue
     return total
-
-
-def _revision_error(ledger: Ledger, numbers: Issued
-                    ) -> dict[tuple[str, str, int], RevisionError]:
-    if numbers.newest_day is None or numbers.newest_as_of is None:
-        return {}
-    rows = ledger.basin_rows(newest_only=False,
-                             first=numbers.newest_day - timedelta(days=ERROR_DAYS))
-    return {(one.basin, one.method, one.lead_days):
-            RevisionError(one.rms_mm, one.z_deviation, one.n_days)
-            for one in statistics(revision_leads(rows, as_of=numbers.newest_as_of))}
 
 
 def _disk(workspace: Workspace, before: Disk | None) -> Disk:

@@ -15,8 +15,9 @@ from dwlim_ops.publication import publish_day, settle, write_status
 from dwlim_ops.reconcile import Known, PlannedDay, observe, plan
 from dwlim_ops.retention import prune
 from dwlim_ops.session import Session
+from dwlim_ops.state.health_queries import remember_revision_errors
 from dwlim_ops.state.records import Tick
-from dwlim_ops.tick_facts import tick_facts
+from dwlim_ops.tick_facts import revision_errors, tick_facts
 
 _log = logging.getLogger(__name__)
 
@@ -117,6 +118,7 @@ def finish(session: Session, as_of: datetime, known: Known | None, *, now: datet
     published = [str(record.day) for record in session.ledger.products() if record.as_of == as_of]
     detail = {"as_of": as_of.isoformat(), "published": published, "degraded": degraded[:50]}
     facts = tick_facts(session, as_of) | {"stage_seconds": dict(stage_seconds())}
+    remember_revision_errors(session.ledger, revision_errors(session))
     session.ledger.add_tick(Tick(as_of, now, outcome, detail | facts))
     session.ledger.beat("tick", now)
     write_status(session, known, outcome, detail)

@@ -6,7 +6,7 @@ The keys of `detail` of a tick that the exporter reads: `inputs`, `stations`, `i
 
 import re
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -16,10 +16,11 @@ from dwlim_ops.contracts import GNSS_FLAGS
 from dwlim_ops.doctor import token_expiry
 from dwlim_ops.products.daily import station_used
 from dwlim_ops.products.encode import STATIONS_GROUP
+from dwlim_ops.products.revisions import revision_leads, statistics
 from dwlim_ops.session import Session
 from dwlim_ops.sources.cadence import OF_SERVICES, Cadence, missed_epochs
 from dwlim_ops.sources.latency import last_released_day
-from dwlim_ops.state.health_queries import first_tick_as_of, newest_days
+from dwlim_ops.state.health_queries import first_tick_as_of, issued, newest_days
 from dwlim_ops.state.records import ProductRecord
 
 #: What became of a station's value on a day; a value with several flags counts under the first.
@@ -32,6 +33,8 @@ EXCLUSIONS: Final = {
     "reversed_phase": "annual term of", "thermal": "residual of",
 }
 OTHER: Final = "other"
+#: The error of the newest day is that of so many days.
+ERROR_DAYS: Final = 120
 
 
 def tick_facts(session: Session, as_of: datetime) -> dict[str, Any]:
@@ -87,6 +90,21 @@ def _inputs(session: Session, as_of: datetime) -> list[dict[str, Any]]:
                      "newest_day": None if day is None else day.isoformat(),
                      "missed_epochs": missed_epochs(since, as_of, cadence)})
     return rows
+
+
+def revision_errors(session: Session) -> list[dict[str, Any]]:
+    """How far basin means of the newest `ERROR_DAYS` days moved after their first issue.
+
+    Here and not in the exporter, whose process lives on and should hold no table of revisions.
+    """
+    numbers = issued(session.ledger)
+    if numbers.newest_day is None or numbers.newest_as_of is None:
+        return []
+    rows = session.ledger.basin_rows(newest_only=False,
+                                     first=numbers.newest_day - timedelta(days=ERROR_DAYS))
+    return [{"basin": one.basin, "method": one.method, "lead_days": one.lead_days,
+             "rms_mm": one.rms_mm, "z_deviation": one.z_deviation, "n_days": one.n_days}
+            for one in statistics(revision_leads(rows, as_of=numbers.newest_as_of))]
 
 
 def _credentials(session: Session) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What the exporter and the tick's own record ask of the ledger, answered by the database."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -12,6 +12,7 @@ from dwlim_ops.state.ledger import Ledger
 from dwlim_ops.state.tables import alert_deliveries, basin_values, granules, products, ticks
 
 _DRIFT: Final = ("drift", "report")
+_REVISIONS: Final = ("revisions", "errors")
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,16 @@ def delivery_attempts(ledger: Ledger) -> int:
     query = sa.select(sa.func.sum(alert_deliveries.c.n_attempts))
     with ledger._transaction() as connection:
         return connection.execute(query).scalar() or 0
+
+
+def remember_revision_errors(ledger: Ledger, errors: Sequence[Mapping[str, Any]]) -> None:
+    """Keep how far the newest days moved, in place of what was kept before."""
+    ledger.remember(*_REVISIONS, json.dumps(errors, sort_keys=True))
+
+
+def remembered_revision_errors(ledger: Ledger) -> list[dict[str, Any]]:
+    """What was kept last; nothing if nothing was."""
+    return list(json.loads(ledger.recall(*_REVISIONS) or "[]"))
 
 
 def remember_drift(ledger: Ledger, report: Mapping[str, Any]) -> None:
