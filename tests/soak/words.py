@@ -21,11 +21,11 @@ PANELS: dict[tuple[str, str], str] = {
         "be recorded. Values between 0 and 1 are Prometheus' extrapolation of `increase`.",
     ("dwlim-service", "Remarks"): "Failed requests and refused files of the evening. 50 is where "
         "the ledger cuts the list: a fault of ESMGFZ or NGL meets each station and product. A "
-        "refused forecast of a weekday stays for a week, until that weekday's next one.",
+        "weekday's forecast that is refused for what it holds stays for a week, until the next "
+        "one of that weekday.",
     ("dwlim-service", "Duration of a tick"): "Ingest leads: it waits for time-outs (1 s a read, "
         "2 s a file, 2 attempts) where a service hangs. The first evening takes in the whole "
-        "record. Every 30 days plan shows what a tick of the product costs, which parses "
-        "its archive.",
+        "record.",
     ("dwlim-service", "Alerts of operations"): "See the table of alerts; severity none is "
         "DwlimWatchdog.",
     ("dwlim-service", "Free"): "The disk of the machine, on which other work runs; the workspace "
@@ -109,15 +109,15 @@ ALERTS: dict[str, str] = {
     "DwlimDown": "Silent: the history says that each scrape was answered. A worker that was killed "
         "was back within seconds; five minutes are needed.",
     "DwlimLedgerUnreadable": "Silent: a full disk does not hinder reading.",
-    "DwlimNoHeartbeat": "Silent: the heartbeat is made up; in the soak the exporter and the worker "
-        "are one process.",
+    "DwlimNoHeartbeat": "Silent: the heartbeat is made up; in the soak the daemon is all that "
+        "could miss it.",
     "DwlimNoTick": "Every evening, by the soak's making: it ticks once a day and the alert wants a "
         "tick every two hours. The longer ones are evenings whose tick could not be recorded: full "
         "disk, clock far back.",
     "DwlimTickFailing": "Silent although ticks failed: each was a single one, and a tick that "
         "cannot write the ledger leaves no outcome. It is DwlimNoTick that tells of these.",
-    "DwlimDegradedLong": "Faults that overlap for more than two days, and refused forecasts, which "
-        "stay for a week.",
+    "DwlimDegradedLong": "Faults that overlap for more than two days, and forecasts that are "
+        "refused for what they hold, which stay for a week.",
     "DwlimTickSlow": "Silent: seconds, with the longest time-outs too.",
     "DwlimDaysStale": "NGL gone, or our ticks failing, for four evenings and more.",
     "DwlimDaysVeryStale": "Fires only beyond two weeks without rapid files.",
