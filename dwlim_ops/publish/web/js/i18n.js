@@ -1,9 +1,10 @@
 // Words, numbers and dates in the reader's language.
 
 import en from "./en.js";
-import zh from "./zh.js";
+import zh, { reasons } from "./zh.js";
 
 export const LANGUAGES = { en, zh };
+const REASONS = { en: {}, zh: reasons };
 let words = en;
 let language = "en";
 
@@ -32,7 +33,7 @@ export function t(key, values = {}) {
 export const reasonText = (reason) => reason.split("; ").map(oneReason).join("; ");
 
 function oneReason(reason) {
-  for (const [wording, text] of Object.entries(words.reasons ?? {})) {
+  for (const [wording, text] of Object.entries(REASONS[language])) {
     const literal = wording.replace(/[.()]/g, "\\$&");
     const found = reason.match(`^${literal.replace(/\{(\w)\}/g, "(?<$1>[-\\d.]+)")}$`);
     if (found) return text.replace(/\{(\w)\}/g, (_, name) => found.groups[name]);

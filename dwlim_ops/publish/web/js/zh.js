@@ -79,16 +79,17 @@ export default {
   daysOne: "1 天", days: "{n} 天", yearsOne: "1 年", years: "{n} 年",
   about: "陆地储水（雪、土壤、河流与含水层），由 GNSS 测站观测的地壳形变反演得到。",
   sources: "{licence}。{citations}。", zoomIn: "放大", zoomOut: "缩小",
-  // Why a station is left out, in the words of the quality control; braces stand for numbers.
-  reasons: {
-    "{a} deg from the region": "距区域 {a} 度",
-    "formal error {a} mm": "形式误差 {a} 毫米",
-    "only {a} usable days": "仅有 {a} 天可用",
-    "record of only {a} days": "记录仅 {a} 天",
-    "scatter {a} mm": "离散度 {a} 毫米",
-    "annual term of {a} mm, {b} days from that of its neighbours ({c} mm)":
-      "年周期项 {a} 毫米，与邻近测站（{c} 毫米）相差 {b} 天",
-    "residual of {a} mm in phase with the year's temperature (correlation {b})":
-      "残差 {a} 毫米，与年温度同相（相关系数 {b}）",
-  },
+};
+
+/** Why a station is left out, in the words of the quality control; braces stand for numbers. */
+export const reasons = {
+  "{a} deg from the region": "距区域 {a} 度",
+  "formal error {a} mm": "形式误差 {a} 毫米",
+  "only {a} usable days": "仅有 {a} 天可用",
+  "record of only {a} days": "记录仅 {a} 天",
+  "scatter {a} mm": "离散度 {a} 毫米",
+  "annual term of {a} mm, {b} days from that of its neighbours ({c} mm)":
+    "年周期项 {a} 毫米，与邻近测站（{c} 毫米）相差 {b} 天",
+  "residual of {a} mm in phase with the year's temperature (correlation {b})":
+    "残差 {a} 毫米，与年温度同相（相关系数 {b}）",
 };
