@@ -86,11 +86,11 @@ def query(server: str, expression: str, at: float | None = None) -> list[dict[st
         return json.load(answer)["data"]["result"]
 
 
-def wait_for(server: str, expression: str) -> list[dict[str, Any]]:
-    """What a query gives once it gives something."""
+def wait_for(server: str, expression: str, at: float | None = None) -> list[dict[str, Any]]:
+    """What a query gives once it gives something: after a scrape, or once blocks are merged."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        if found := query(server, expression):
+        if found := query(server, expression, at):
             return found
         time.sleep(0.5)
     raise AssertionError(f"no data: {expression}")
