@@ -28,8 +28,8 @@ class Slope:
 def slope(values: Sequence[float], *, seed: int = 1) -> Slope:
     """Theil-Sen slope against the number of the tick; interval by a moving-block bootstrap.
 
-    Sparse jumps (a cache that fills once) move the median of the pairwise slopes less than they
-    move least squares.
+    Sparse jumps (a cache that fills once, an answer without end) move the median of the pairwise
+    slopes less than they move least squares.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def slope(values: Sequence[float], *, seed: int = 1) -> Slope:
     for _ in range(N_RESAMPLED):
         starts = random.integers(0, size - block + 1, n_blocks)
         drawn = np.concatenate([left[start:start + block] for start in starts])[:size]
-        found.append(np.polyfit(x, drawn + middle * x, 1)[0])
+        found.append(_theil_sen(x, drawn + middle * x))
     low, high = np.percentile(found, [2.5, 97.5])
     return Slope(middle, min(float(low), middle), max(float(high), middle), size)
 

@@ -29,6 +29,8 @@ SETTLED_DAY: Final = 30
 #: From here on retention has removed what a later version replaced 60 days before.
 RETAINED_DAY: Final = 75
 NEGLIGIBLE_KIB_A_DAY: Final = 2.0
+#: Of memory: twelve ticks a day of so much are 1 MiB in a year.
+NEGLIGIBLE_KIB_A_TICK: Final = 0.25
 PICTURE_COLOURS: Final = 32
 _TIMES: Final = ((2 * 86400.0, 86400.0, "d"), (2 * 3600.0, 3600.0, "h"), (0.0, 1.0, "s"))
 _SCALES: Final = {"bytes": (2.0**20, "MiB"), "lengthm": (1e-3, "mm"), "percentunit": (1e-2, "%"),
@@ -221,7 +223,8 @@ def flatness(days: Sequence[dict[str, Any]]) -> str:
 
 
 def _growth(found: Slope, unit: str) -> str:
-    words = "grows" if found.grows() else "flat" if found.high >= 0 else "shrinks"
+    beyond = NEGLIGIBLE_KIB_A_TICK if unit else 0.0
+    words = "grows" if found.grows(beyond) else "flat" if found.high >= -beyond else "shrinks"
     return f"{found.per_tick:+.2f} ({found.low:+.2f} to {found.high:+.2f}) {unit}: {words}"
 
 
