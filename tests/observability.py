@@ -86,11 +86,11 @@ def query(server: str, expression: str, at: float | None = None) -> list[dict[st
         return json.load(answer)["data"]["result"]
 
 
-def wait_for(server: str, expression: str, at: float | None = None) -> list[dict[str, Any]]:
-    """What a query gives once it gives something: after a scrape, or once blocks are merged."""
+def wait_for(server: str, expression: str) -> list[dict[str, Any]]:
+    """What a query gives once it gives something."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        if found := query(server, expression, at):
+        if found := query(server, expression):
             return found
         time.sleep(0.5)
     raise AssertionError(f"no data: {expression}")
@@ -130,15 +130,20 @@ class History:
         self._lines.setdefault(name, []).append(f"{name}{{{inner}}} {value} {at.timestamp():.0f}")
 
 
-def backfill(folder: Path, history: History, *, first: datetime, last: datetime) -> None:
-    """Blocks of the history and of the recording rules over it, where Prometheus will look."""
+def backfill(folder: Path, history: History, *, first: datetime, last: datetime, lookback: str
+             ) -> None:
+    """Blocks of the history and of the recording rules over it, where Prometheus will look.
+
+    `lookback` is longer than the history's steps: when a group of rules is evaluated within its
+    interval depends on the path of its file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     history.write(folder / "history.om")
     promtool = program("promtool")
     done = run(promtool, "tsdb", "create-blocks-from", "openmetrics", folder / "history.om",
                folder / "data")
     assert done.returncode == 0, done.stderr
-    with prometheus(folder, targets={}) as server:
+    with prometheus(folder, targets={}, lookback=lookback) as server:
         done = run(promtool, "tsdb", "create-blocks-from", "rules", "--start",
                    f"{first.timestamp():.0f}", "--end", f"{last.timestamp():.0f}", "--url", server,
                    "--eval-interval", "10m", "--output-dir", folder / "rules",

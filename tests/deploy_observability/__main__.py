@@ -55,7 +55,7 @@ def main():
             session.ledger, "australia", workspace))
         first = LAST - timedelta(days=n_days) + timedelta(hours=12, minutes=30)
         last = LAST + timedelta(hours=12)
-        backfill(folder, history, first=first, last=last)
+        backfill(folder, history, first=first, last=last, lookback="30m")
         with prometheus(folder, targets={}, lookback="30m") as server:
             for board in BOARDS:
                 draw_pictures.draw_board(server, board, draw_pictures.HERE / "pictures",

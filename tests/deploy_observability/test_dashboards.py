@@ -204,10 +204,10 @@ def test_a_replay_has_a_history_that_can_be_drawn(region, tmp_path):
     with closing(Ledger(region.ledger_url)) as ledger:
         history = History(ledger, synthetic.REGION, region)
         history.fill(first, last, timedelta(minutes=20))
-    backfill(tmp_path, history, first=first, last=last)
+    backfill(tmp_path, history, first=first, last=last, lookback="30m")
     with prometheus(tmp_path, targets={}, lookback="30m") as server:
         end_s = last.timestamp() - 1200
-        (age,) = wait_for(server, "dwlim:newest_published_day_age:seconds", end_s)
+        (age,) = query(server, "dwlim:newest_published_day_age:seconds", end_s)
         true_age_s = end_s - datetime(2016, 12, 31, tzinfo=UTC).timestamp()
         assert float(age["value"][1]) == pytest.approx(true_age_s, abs=3600)
         assert age["metric"]["instance"] == INSTANCE
