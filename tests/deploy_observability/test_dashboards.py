@@ -183,18 +183,10 @@ def test_every_query_has_data_from_a_real_exporter(region, tmp_path):
         ledger.beat("daemon", datetime.now(UTC))
         targets = {"dwlim": f"127.0.0.1:{port}", "prometheus": "{own}"}
         with prometheus(tmp_path / "prometheus", targets=targets) as server:
-            wait_for(server, "ALERTS")
-            wait_for(server, "predict_linear(dwlim_disk_free_bytes[6h], 60)")
-            wait_for(server, "increase(dwlim_ticks_total[1d])")
-            empty = []
-            for board, panel in (one.values for one in PANELS):
+            for _, panel in (one.values for one in PANELS):
                 for expression, _ in panel.queries:
-                    if not query(server, draw_pictures.resolved(expression)):
-                        empty.append((board.uid, panel.title, expression))
-            assert empty == []
-            firing = {one["metric"]["alertname"] for one in query(
-                server, 'ALERTS{alertstate="firing"}')}
-            assert "DwlimWatchdog" in firing
+                    wait_for(server, draw_pictures.resolved(expression))
+            wait_for(server, 'ALERTS{alertname="DwlimWatchdog", alertstate="firing"}')
 
 
 @pytest.mark.slow
