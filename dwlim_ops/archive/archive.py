@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 LAST_TIME: Final = datetime.max.replace(tzinfo=UTC)
 #: Fewer files than this are taken in without a word.
 LEAST_SHOWN: Final = 20
+#: Owner of what the ledger remembers: the day on which a stream's refused files were judged again.
+JUDGED_AGAIN: Final = "judged again"
 Progress = Callable[[str, int, int], None]
 Merge = Callable[[Sequence[xr.Dataset]], xr.Dataset]
 
@@ -106,12 +108,17 @@ class Archive:
         """Take in what was refused on an earlier day and is right today; returns how many.
 
         An hour that lay in the future of a clock that was slow has passed by then, and a newer
-        version of the software may read what an older one could not.
+        version of the software may read what an older one could not. Once a day: a file on which
+        a decoder hangs should not hold up every tick.
         """
-        taken = 0
-        for refused in self.ledger.quarantined_now(source.name, source.stream):
-            if refused.retrieved_at.date() >= now.date():
-                continue
+        taken, stream = 0, f"{source.name}/{source.stream}"
+        earlier = [one for one in self.ledger.quarantined_now(source.name, source.stream)
+                   if one.retrieved_at.date() < now.date()]
+        today = now.date().isoformat()
+        if not earlier or self.ledger.recall(JUDGED_AGAIN, stream) == today:
+            return 0
+        self.ledger.remember(JUDGED_AGAIN, stream, today)
+        for refused in earlier:
             try:
                 reason = self._refusal(source, self.store.get(refused.sha256), refused.key,
                                        refused.sha256, now.date())
@@ -119,7 +126,7 @@ class Archive:
                 _log.info("not judged again: %s", error)
                 continue
             if not reason:
-                _log.info("no longer refused: %s/%s %s", source.name, source.stream, refused.key)
+                _log.info("no longer refused: %s %s", stream, refused.key)
                 self.ledger.add_granule(replace(refused, available_at=now, retrieved_at=now,
                                                 quarantine_reason=""))
                 taken += 1

@@ -167,6 +167,18 @@ def test_what_a_slow_clock_refused_is_taken_in_on_the_next_day_without_a_fetch(a
     assert ingest(archive, source, START + 2 * DAY).fetched == 0
 
 
+def test_what_stays_refused_is_judged_once_a_day(archive, ledger):
+    source = FakeSource({"A": b"bad"})
+    judged = []
+    source.parse = lambda *_, not_after: judged.append(not_after) or FakeSource.parse(
+        source, *_, not_after=not_after)
+    hours = 0, 2, 24, 26, 30, 48
+    for hour in hours:
+        ingest(archive, source, START + timedelta(hours=hour))
+    assert judged == [START.date() + number * DAY for number in range(3)]
+    assert [one.key for one in ledger.quarantined_now()] == ["A"]
+
+
 def test_what_was_refused_and_is_not_kept_any_more_stays_refused(archive, ledger):
     source = OfFuture({"A": b"1"})
     ingest(archive, source)
